@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from integrity.monitor.processes import SERVER
 from integrity.monitor.summary import MonitorSummary
 
 
@@ -19,7 +20,7 @@ def find_resources(summary: MonitorSummary, facts: Mapping[str, Any]) -> dict[st
         found["connections_share"] = database.connections_most / slots
     if facts.get("pool_size") and database is not None and database.busy_most is not None:
         found["pool_share"] = database.busy_most / facts["pool_size"]
-    server = next((process for process in summary.processes if process.name == "database"), None)
+    server = next((process for process in summary.processes if process.name == SERVER), None)
     if server is not None and server.cpu_share_mean is not None:
         found["database_cpu_share"] = server.cpu_share_mean
     return found

@@ -27,6 +27,7 @@ from integrity.load.run_database import RunDatabase
 from integrity.load.work import Work
 from integrity.load.workload import Workload
 from integrity.measure.effects import describe_effects
+from integrity.measure.trends import find_watched_slopes
 from integrity.monitor.sampler import Monitor
 from integrity.runs.files import MONITOR_FILE
 from integrity.runs.result import RunResult
@@ -96,7 +97,9 @@ def _carry_out(begun: BegunRun, workload: Workload, world: World, clock: Clock, 
         result = make_result(folder, begun.settings, workload.profile, done, resources)
         begun.recorder.flush()
         effects = describe_effects(folder, done.faults, began_at_us=done.faults_began_us, ended_at_us=done.ended_at_us)
-        result = result.model_copy(update={"monitor": monitor.summary, "faults": effects})
+        watched = find_watched_slopes(monitor.read_samples()) if result.watches_trends else ()
+        slopes = (*result.slopes, *watched)
+        result = result.model_copy(update={"monitor": monitor.summary, "faults": effects, "slopes": slopes})
         folder.write_result(result)
         yield work.advanced("storing")
     except AuditError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
 from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of
+from integrity.monitor.processes import SERVER
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import Peak, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
 from integrity.numbers import counted
@@ -242,7 +243,7 @@ def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts
     def read(figure: str) -> list[tuple[float, float]]:
         return [(at_s, process[figure]) for at_s, process in series if figure in process]
 
-    if is_named or name == "database":
+    if is_named or name == SERVER:
         yield from _of_peak(
             "process-cpu" if is_named else "database-cpu",
             facts,

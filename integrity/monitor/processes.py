@@ -18,6 +18,10 @@ from integrity.errors import UsageError, quote
 from integrity.monitor.sample import ProcessSample
 from integrity.numbers import read_integer
 
+OWN = "integrity"
+SERVER = "database"
+"""What our own process, and the server's, are called in samples."""
+
 PID_MOST = 2**31 - 1
 BACKEND_START_S_MOST = 5.0  # a backend notes its start a moment after the process begins; boot time is known to a second
 
@@ -89,12 +93,13 @@ def find_server(facts: Mapping[str, Any]) -> Process | None:
         return None
     if not is_ours or abs(began_s - facts["backend_started_s"]) > BACKEND_START_S_MOST:
         return None
-    return Process("database", parent)
+    return Process(SERVER, parent)
 
 
 class _Used(NamedTuple):
     cpu_s: float
     rss_bytes: int
+    own_bytes: int
 
 
 class ProcessWatch:
@@ -138,6 +143,7 @@ class ProcessWatch:
             "processes": len(pids),
             "cpu_s": measured.cpu_s,
             "rss_bytes": measured.rss_bytes,
+            "own_bytes": measured.own_bytes,
         }
         if last is not None and now_s > last[0]:
             share = max(0.0, measured.cpu_s - last[1]) / (now_s - last[0]) / self._cores
@@ -202,7 +208,7 @@ def _measure(pids: list[int], *, has_children: bool) -> _Used:
         ticks += sum(map(int, fields[_CPU])) + (sum(map(int, fields[_CPU_OF_ENDED_CHILDREN])) if has_children else 0)
         own_pages += resident - shared
         shared_pages = max(shared_pages, shared)
-    return _Used(round(ticks / _TICKS_PER_S, 3), (own_pages + shared_pages) * _PAGE_BYTES)
+    return _Used(round(ticks / _TICKS_PER_S, 3), (own_pages + shared_pages) * _PAGE_BYTES, max(0, own_pages) * _PAGE_BYTES)
 
 
 def _count_descriptors(pids: list[int]) -> tuple[int, float]:

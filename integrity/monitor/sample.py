@@ -41,6 +41,7 @@ class ProcessSample(TypedDict):
 
     Args:
         cpu_share: of all cores, since the last sample.
+        own_bytes: of its memory, what is not shared: a cache that fills is, a leak is not.
         descriptors_share: of its limit; looked at now and then.
     """
 
@@ -50,6 +51,7 @@ class ProcessSample(TypedDict):
     processes: NotRequired[int]
     cpu_s: NotRequired[float]
     rss_bytes: NotRequired[int]
+    own_bytes: NotRequired[int]
     cpu_share: NotRequired[float]
     descriptors: NotRequired[int]
     descriptors_share: NotRequired[float]

@@ -24,7 +24,7 @@ import orjson
 from integrity.engines.target import Target
 from integrity.events import Event
 from integrity.monitor.database import DatabaseWatch
-from integrity.monitor.processes import Process, ProcessWatch, find_server
+from integrity.monitor.processes import OWN, Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
 from integrity.monitor.sample import Sample
 from integrity.monitor.sample_file import FORMAT, read_file
@@ -61,7 +61,7 @@ class Monitor:
     Args:
         target: None, or an SQLite file, which has nothing to ask: only processes are watched.
         processes: those that limits on applications are held against.
-        own_process: whether this process is watched, too, as "integrity".
+        own_process: whether this process is watched, too, as OWN.
         file: gets the facts and the samples as JSON lines; None: they are kept in memory only.
         pool_size: of the connections that the application shares; None: no such limit.
         limits: of the plan of the system that is run, by name, in place of our own.
@@ -83,7 +83,7 @@ class Monitor:
         listener: Listener | None = None,
     ) -> None:
         self._watch = DatabaseWatch(target) if target is not None and target.engine.has_server else None
-        own = (Process("integrity", os.getpid(), has_children=False),) if own_process else ()
+        own = (Process(OWN, os.getpid(), has_children=False),) if own_process else ()
         self._processes = ProcessWatch((*processes, *own))
         self._named = [process.name for process in processes]
         self._file = file

@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 
+from integrity.monitor.processes import SERVER
 from integrity.report.figures import NONE, explain_none, show_statistic
 from integrity.report.layout import fold, lay_table
 from integrity.runs.result import RunResult
-from integrity.runs.shape import LoadSweep, PhaseResult, PhaseThreshold, Search, SlopeResult
+from integrity.runs.shape import WATCHED_S_LEAST, LoadSweep, PhaseResult, PhaseThreshold, Search, SlopeResult
 
-_NAMES = {"p95_ms": ("p95", "ms"), "failure_share": ("failures", "%"), "rss_mb": ("memory of the generator", "MB")}
+_NAMES = {
+    "p95_ms": ("p95", "ms"),
+    "failure_share": ("failures", "%"),
+    "rss_mb": ("memory of the generator", "MB"),
+    "own_mb": ("memory of", "MB"),
+    "connections": ("connections", ""),
+}
 
 
 def render_shape(result: RunResult) -> list[str]:
@@ -24,9 +31,9 @@ def render_shape(result: RunResult) -> list[str]:
     if result.slopes:
         blocks.append(_slopes(result.slopes, result))
     if result.rising:
-        blocks.append(f"failed: {' and '.join(_NAMES[name][0] for name in result.rising)} rose.")
+        blocks.append(fold(f"failed: {' and '.join(map(name_slope, result.rising))} rose."))
     if result.lacks_trends:
-        blocks.append("trends: not measured, the run was too short for one.")
+        blocks.append(fold(f"trends: not measured, the run was too short for {_unmeasured(result.slopes)}."))
     return blocks
 
 
@@ -101,15 +108,26 @@ def _recovery(result: RunResult) -> str:
     return f"recovery after the spike: latency and failures were as before {result.recovery_s:.0f} s after its end."
 
 
+def name_slope(slope: SlopeResult) -> str:
+    """Return what a slope is of, e.g. "memory of the database"."""
+    whose = "the database" if slope.process == SERVER else slope.process
+    return f"{_NAMES[slope.name][0]} {whose}".rstrip()
+
+
+def _unmeasured(slopes: Sequence[SlopeResult]) -> str:
+    short = [name_slope(slope) for slope in slopes if slope.verdict == "too short"]
+    return f"that of {' and '.join(short)}, which {WATCHED_S_LEAST / 60:.0f} minutes tell" if short else "one"
+
+
 def _slopes(slopes: Sequence[SlopeResult], result: RunResult) -> str:
     rows = []
     for slope in slopes:
-        name, unit = _NAMES[slope.name]
+        unit = _NAMES[slope.name][1]
         factor = 100 if unit == "%" else 1
         rows.append(
             [
                 slope.verdict,
-                name,
+                name_slope(slope),
                 f"{slope.start * factor:.2f} {unit}",
                 f"{slope.end * factor:.2f} {unit}",
                 f"{slope.per_hour * factor:+.2f} ± {slope.uncertainty * factor:.2f} {unit}/h",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from integrity.numbers import counted
 from integrity.report.figures import explain_none, show_statistic
 from integrity.report.layout import fold, lay_command, lay_table
+from integrity.report.shape_text import name_slope
 from integrity.report.terminal import write_json, write_result
 from integrity.typed import typed
 
@@ -133,7 +134,7 @@ def _said(step: "SuiteStep") -> list[str]:
         said.append(f"safe ceiling: {sweep.safe_ceiling:g} {sweep.of}")
     if step.has_spike:
         said.append(_recovery(step))
-    said += [f"{slope.name} is {slope.verdict}" for slope in step.slopes if slope.verdict != "flat"]
+    said += [f"{name_slope(slope)}: {slope.verdict}" for slope in step.slopes if slope.verdict != "flat"]
     said += [
         f"{threshold.state}: {threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
         for threshold in step.thresholds

@@ -299,14 +299,14 @@ class RunResult(Document):
         return self.has_spike and self.shortened is None
 
     @property
-    def rising(self) -> list[str]:
-        """What rose that must not: latency or failures. Memory is the generator's own."""
-        return [slope.name for slope in self.slopes if slope.verdict == "rising" and slope.name != "rss_mb"]
+    def rising(self) -> list[SlopeResult]:
+        """What rose that must not: latency, failures, connections, memory; but for our own."""
+        return [slope for slope in self.slopes if slope.verdict == "rising" and slope.name != "rss_mb"]
 
     @property
     def lacks_trends(self) -> bool:
-        """Whether it was there to find trends, and was too short for one."""
-        return self.watches_trends and not self.slopes
+        """Whether it was there to find trends, and was too short for one of them."""
+        return self.watches_trends and (not self.slopes or any(slope.verdict == "too short" for slope in self.slopes))
 
     @property
     def has_spike(self) -> bool:

@@ -93,21 +93,27 @@ class LoadSweep(DocumentPart):
     figure: str = ""
 
 
-SlopeName = Literal["p95_ms", "failure_share", "rss_mb"]
-SlopeVerdict = Literal["rising", "falling", "unclear", "flat"]
+WATCHED_S_LEAST = 600.0
+"""How long the memory and the connections of a server or an application must have been watched to tell a trend."""
+
+SlopeName = Literal["p95_ms", "failure_share", "rss_mb", "own_mb", "connections"]
+SlopeVerdict = Literal["rising", "falling", "unclear", "flat", "too short"]
 
 
 class SlopeResult(DocumentPart):
     """How something changed over a run.
 
     Args:
+        name: rss_mb is the generator's memory, own_mb that of another process, without what it shares.
+        process: whose memory; empty: the generator's, or the figure is of none.
         start, end: of the line that fits it.
         per_hour: its slope; uncertainty: the half width of its 95% interval.
         verdict: "rising" or "falling" where the interval leaves zero out and the change is of any size; else "flat", or
-            "unclear" where even a doubling over the run would fit.
+            "unclear" where even a doubling over the run would fit; "too short" of what needs longer to settle than it ran.
     """
 
     name: SlopeName
+    process: str = ""
     start: float
     end: float
     per_hour: float

@@ -1,13 +1,16 @@
 """Trends: what rises is said to rise, noise is not, and what cannot be known is unclear."""
 
+import math
 from random import Random
+from typing import cast
 
 import pytest
 
 from integrity.clients.driver import Returned
 from integrity.history import Outcome
 from integrity.measure.calls import Measures
-from integrity.measure.trends import Recovery, find_knee, find_recovery, find_slopes, fit
+from integrity.measure.trends import Recovery, find_knee, find_recovery, find_slopes, find_watched_slopes, fit
+from integrity.monitor.sample import Sample
 from integrity.runs.samples import RunSample
 
 RANDOM = 20
@@ -61,6 +64,65 @@ def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None) -> lis
         )
         for second, p95_ms in enumerate(p95s_ms, start=1)
     ]
+
+
+def watched(seconds: int, **rise: float) -> list[Sample]:
+    """Return samples of a server with 40 connections and 200 MB, and of an application with 300 MB; rise is an hour's."""
+    random = Random(1)
+
+    def at(second: int, of: str, start: float) -> float:
+        return start + rise.get(of, 0.0) * second / 3600 + random.gauss(0, start / 100)
+
+    return [
+        cast(
+            "Sample",
+            {
+                "at_us": 0,
+                "elapsed_s": float(second),
+                "database": {"activity": {"connections": round(at(second, "connections", 40))}},
+                "processes": [
+                    {"name": name, "pid": 1, "is_alive": True, "own_bytes": at(second, name, start) * 1e6}
+                    for name, start in (("database", 200.0), ("app", 300.0), ("integrity", 90.0))
+                ],
+            },
+        )
+        for second in range(seconds)
+    ]
+
+
+@pytest.mark.parametrize("leaking", ["database", "app", "connections"])
+def test_a_leak_of_a_server_or_an_application_rises_and_nothing_else_does(leaking: str) -> None:
+    slopes = find_watched_slopes(watched(1800, **{leaking: 120.0}))
+
+    verdicts = {each.process or each.name: each.verdict for each in slopes}
+    assert verdicts == {"database": "flat", "app": "flat", "connections": "flat", leaking: "rising"}
+    too_short = find_watched_slopes(watched(500, **{leaking: 5000.0}))
+    assert [each.verdict for each in too_short] == ["too short"] * 3
+    assert find_watched_slopes([]) == []
+
+
+def test_caches_that_fill_in_the_first_half_are_no_leak() -> None:
+    """A server of 40 sessions took 98 MB at first, 173 MB after four minutes, and no more."""
+    samples = [
+        cast(
+            "Sample",
+            {
+                "at_us": 0,
+                "elapsed_s": float(second),
+                "processes": [
+                    {
+                        "name": "database",
+                        "pid": 1,
+                        "is_alive": True,
+                        "own_bytes": (173 - 75 * math.exp(-second / 110) + Random(second).gauss(0, 1)) * 1e6,
+                    }
+                ],
+            },
+        )
+        for second in range(660)
+    ]
+
+    assert [each.verdict for each in find_watched_slopes(samples)] == ["flat"]
 
 
 def test_slopes_of_a_run_are_of_latency_failures_and_memory() -> None:

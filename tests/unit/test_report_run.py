@@ -4,6 +4,8 @@ import dataclasses
 import io
 from typing import Any, cast
 
+import pytest
+
 from integrity.load.request import EndedRun, RunAdvanced
 from integrity.report.run_text import render_run, show_progress
 from integrity.runs.folder import RunFolder
@@ -195,6 +197,25 @@ def test_what_rises_fails_a_soak_and_one_too_short_for_a_trend_is_not_measured()
     assert ended(watches_trends=True, slopes=rising).exit_code == 4
     assert "failed: p95 rose." in render_run(ended(slopes=rising).result)
     assert ended(watches_trends=True, slopes=rising[1:]).exit_code == 0, "the generator's own memory"
+
+
+@pytest.mark.parametrize(
+    ("slope", "said"),
+    [
+        ({"name": "own_mb", "process": "database"}, "memory of the database"),
+        ({"name": "own_mb", "process": "app"}, "memory of app"),
+        ({"name": "connections"}, "connections"),
+    ],
+)
+def test_what_rises_in_a_server_or_an_application_fails_a_soak_that_lasted(slope: dict[str, str], said: str) -> None:
+    """W6: nothing of the server or of an application was looked at, and a leak of theirs passed."""
+    verdicts = {"rising": 4, "flat": 0, "too short": 3}
+    runs = {each: ended(watches_trends=True, slopes=[{**slope, "verdict": each, **SLOPE}]) for each in verdicts}
+
+    assert {each: run.exit_code for each, run in runs.items()} == verdicts
+    assert f"failed: {said} rose." in render_run(runs["rising"].result)
+    short = " ".join(render_run(runs["too short"].result).split())
+    assert f"trends: not measured, the run was too short for that of {said}, which 10 minutes tell." in short
 
 
 def test_a_spike_that_did_not_recover_fails_at_its_full_length() -> None:
