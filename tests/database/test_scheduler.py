@@ -11,6 +11,7 @@ from integrity.engines.target import Target
 from integrity.errors import DatabaseError, Unreachable
 from integrity.operation import (
     Begin,
+    Commit,
     Isolation,
     Ok,
     Request,
@@ -20,10 +21,12 @@ from integrity.operation import (
     StatementFailed,
     Steps,
 )
+from integrity.race.judge.failures import unexpected_failures
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.program.program import Keys, Program
 from integrity.race.program.schedule import ScheduleError, shorten
 from integrity.race.program.trace import Failed
+from integrity.race.search.conflicts import Observer
 from tests.database.boxes import (
     CONTENDED,
     QUEUE,
@@ -153,6 +156,31 @@ def test_a_serialization_failure_is_an_outcome(scheduler: Scheduler) -> None:
     assert returned["B"] == Ok()
     assert isinstance(returned["A"], Failed)
     assert returned["A"].sqlstate == "40001"
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_level_that_a_transaction_gives_itself_is_its_level(scheduler: Scheduler, level: str) -> None:
+    """What that level refuses is no failure that the call does not know, and its snapshot is of the statement behind."""
+
+    def call(keys: Keys) -> Steps:
+        yield Begin()
+        yield Statement(f"set transaction isolation level {level}")
+        yield read("first")(keys)
+        yield add("first")(keys)
+        yield Commit()
+        return Ok()
+
+    raced = program(call, call)
+    run = scheduler.play(raced, "AAB")
+    assert getattr(run.trace.returns["A"], "sqlstate", "") == "40001"
+    assert unexpected_failures(run, raced, dialect="postgresql") == {}
+    levels = [event.level.value for event in run.trace.events if event.actor == "A"]
+    assert levels == ["read committed", *[level] * (len(levels) - 1)]
+
+    seen = Observer()
+    scheduler.play(program(call), recorder=seen)
+    # Of the statement that sets the level it is not certain: the next one takes the snapshot.
+    assert [each.takes_snapshot for _, each in seen.seen] == [True, True, False, False]
 
 
 def test_an_operation_may_catch_a_refusal_and_go_on(scheduler: Scheduler) -> None:

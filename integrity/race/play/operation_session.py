@@ -37,6 +37,7 @@ from integrity.user_code import lines_of, place_in_operation
 
 _COMMIT = Statement("commit")
 _ROLLBACK = Statement("rollback")
+_LEVELS = {each.value: each for each in Isolation}  # the server has "read uncommitted", too, and does not mean it
 _NEEDS_NO_TRANSACTION = "25001"  # vacuum, create index concurrently, ...: it must be sent bare
 
 
@@ -219,10 +220,18 @@ class OperationSession(Session):
             self.ends_written = True  # it may have
             self.is_noticeable = self.has_written = False
             return
+        self._note_level(state)
         self.has_written = self.has_written or state.get("has_written", False)
         self.is_noticeable |= self.has_written or state.get("is_noticeable", False)
         if answer.tag == "ROLLBACK":  # to a savepoint: what was set behind that is as it was before
             self.is_impatient = None
+
+    def _note_level(self, state: Row) -> None:
+        """Note the level that the transaction has given itself; the statement behind that takes its snapshot."""
+        level = _LEVELS.get(state["level"], Isolation.READ_COMMITTED) if "level" in state else self.level
+        if level is not self.level:
+            self.level = level
+            self.opens_transaction = self.opens_next = True
 
     def _prelude(self, begin: Begin | None, *, is_deferred: bool) -> list[Statement]:
         commands: list[Statement] = []

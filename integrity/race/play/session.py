@@ -82,6 +82,7 @@ class Session(ABC):
         self.is_impatient: bool | None = False  # looks for a deadlock as soon as it waits; None: not known
         self.is_deferrable = False
         self.opens_transaction = False
+        self.opens_next = False  # a snapshot is taken by the next letter, if not by this one
         self.ends_written = False  # the last end was of a transaction that had written
         self.is_deadlock_victim = False
         self._wants_impatience = False
@@ -107,7 +108,7 @@ class Session(ABC):
         self.number += 1
         self.waits_for = ""
         self._looks = self.wire.looks
-        self.opens_transaction = False
+        self.opens_transaction, self.opens_next = self.opens_next, False
         self._wants_impatience = is_impatient
         self.state = ActorState.RUNNING
         self._resume_driver(None)

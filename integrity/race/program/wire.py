@@ -87,8 +87,8 @@ class Wire(Channel, Protocol):
     """One connection of ours."""
 
     written: Statement
-    """Answered with the columns has_written (rows, or locked some) and is_noticeable: others can notice the transaction, by
-    what it wrote."""
+    """Answered with the columns has_written (rows, or locked some), level of the transaction (none where there is but one)
+    and is_noticeable: others can notice it, by what it wrote."""
 
     has_writing_functions: bool
     """A query may write by the functions that it calls."""

@@ -58,6 +58,7 @@ _WRITTEN = "pg_catalog.pg_current_xact_id_if_assigned() is not null"
 _NOTICEABLE = f"""
 select
     {_WRITTEN} as has_written,
+    pg_catalog.current_setting('transaction_isolation') as level,
     {_WRITTEN}
     or pg_catalog.current_setting('transaction_isolation') = 'serializable'
 """
