@@ -357,6 +357,22 @@ def open_for_us_only(file: str, flags: int) -> int:
     return os.open(file, flags, 0o600)
 
 
+def make_folder_of(file: Path, *, option: str) -> None:
+    """Make the folder that a file is to be written to, and those above it.
+
+    Args:
+        option: that named the file.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "a folder above it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise UsageError(f"{file}: cannot be written: {why}", hint=f"Name another file: {option}") from None
+
+
 def make_state_folder(project: Project) -> Path:
     """Return `.integrity/`, made if need be, with a .gitignore of its own so that it is never committed.
 

@@ -7,7 +7,7 @@ import click
 
 from integrity.cli.number_types import Duration, Integer
 from integrity.cli.options import all_option, database_option, open_project, open_target, project_option
-from integrity.report.formats import FORMATS, publisher
+from integrity.report.formats import FORMATS, assign, make_folders, publisher
 from integrity.report.terminal import write_result
 
 
@@ -21,11 +21,17 @@ from integrity.report.terminal import write_result
 @all_option
 @click.option("--select", "patterns", metavar="PATTERN", multiple=True, help="Names or patterns, e.g. '*/sale-*'.")
 @click.option("--run", "run_id", metavar="ID", help="Judge this run's calls only, and keep the verdicts in its folder.")
-@click.option(
-    "--format", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="Of the report."
-)
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True,
+              help="Of the report, default text; several, each with an --output.")  # fmt: skip
 @click.option("--json", "is_json", is_flag=True, help="The same as --format json.")
-@click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option(
+    "--output",
+    "outputs",
+    metavar="FILE|FOLDER",
+    multiple=True,
+    help="Write a report here, in place of what is there; its ending says the format where no --format does.",
+)
+@click.option("--verbose", "is_verbose", is_flag=True, help="List also what holds and what had nothing to judge.")
 @click.option("--limit-evidence", metavar="N", type=Integer(0, 10_000), default=10, show_default=True,
               help="Rows to show of each violation; all are counted.")  # fmt: skip
 @click.option("--plan", "is_plan", is_flag=True, help="Show how each would be judged, and judge nothing.")
@@ -52,9 +58,10 @@ def command(
     is_all: bool,
     patterns: tuple[str, ...],
     run_id: str | None,
-    format_name: str,
+    formats: tuple[str, ...],
     is_json: bool,
-    output: Path | None,
+    outputs: tuple[str, ...],
+    is_verbose: bool,
     limit_evidence: int,
     is_plan: bool,
     is_exact: bool,
@@ -77,6 +84,7 @@ def command(
 
     \b
     Example: integrity validate --select 'ghostpass/*' --limit-evidence 3
+             integrity validate --format text --format junit --output report.xml
     """
     from integrity.audit import AuditSettings
     from integrity.events import listen
@@ -84,15 +92,11 @@ def command(
     from integrity.report.audit_text import render_plan
     from integrity.report.progress import open_bar, write_notes
 
+    places = assign(dict.fromkeys((*formats, "json")) if is_json else formats, outputs)
     project = open_project(project_folder)
+    named = project.database_url(database, os.environ) is not None
     chosen = choose(
-        project,
-        patterns=patterns,
-        pairs=pairs,
-        system_name=system_name,
-        run_id=run_id,
-        has_database=project.database_url(database, os.environ) is not None,
-        is_all=is_all,
+        project, patterns=patterns, pairs=pairs, system_name=system_name, run_id=run_id, has_database=named, is_all=is_all
     )
     target = open_target(project, database)
     settings = AuditSettings(
@@ -101,6 +105,7 @@ def command(
     if is_plan:
         write_result(render_plan(listen(plan(target, project, chosen, settings), write_notes)))
         return 0
+    make_folders(places)
     job = validate(target, project, chosen, settings, is_read_only=is_read_only, fails_on_empty=fails_on_empty)
     with open_bar() as bar:
-        return listen(job, bar, write_notes, publisher("json" if is_json else format_name, output)).exit_code
+        return listen(job, bar, write_notes, publisher(places, is_verbose=is_verbose)).exit_code

@@ -32,7 +32,7 @@ jobs:
     steps:
       - uses: actions/checkout@v4
       - run: pipx install "${{ vars.INTEGRITY }}"
-      - run: integrity validate --read-only --format junit --output integrity.xml
+      - run: integrity validate --read-only --format text --format junit --output integrity.xml
         env:
           INTEGRITY_DATABASE_URL: ${{ secrets.INTEGRITY_DATABASE_URL }}
       - uses: actions/upload-artifact@v4

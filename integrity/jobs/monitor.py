@@ -17,6 +17,7 @@ from integrity.monitor.processes import Process, parse_process
 from integrity.monitor.sample import Sample
 from integrity.monitor.sampler import Monitor, MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary
+from integrity.project import make_folder_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,13 @@ def choose(processes: Sequence[str], file: Path | None) -> ChosenProcesses:
         processes: PID or NAME=PID.
 
     Raises:
-        UsageError: there is no such process, or there is such a file.
+        UsageError: there is no such process, or there is such a file, or no folder for it.
     """
     watched = [parse_process(text) for text in processes]
     if file is not None and file.exists():
         raise UsageError(f"--output {file}: there is such a file already", hint="Name a new one.")
+    if file is not None:
+        make_folder_of(file, option="--output")
     return ChosenProcesses(watched, file)
 
 

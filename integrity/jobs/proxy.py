@@ -20,7 +20,7 @@ from integrity.faults.application_gate import ApplicationGate
 from integrity.faults.pick import Pick, read_picks
 from integrity.faults.served import ProxyOpened, Served
 from integrity.load.interruption import first_signal
-from integrity.project import open_for_us_only
+from integrity.project import make_folder_of, open_for_us_only
 from integrity.proxy.link import Link
 from integrity.proxy.postgresql.recorder import Recorder
 from integrity.proxy.server import HOST, Proxy, address_of
@@ -125,6 +125,7 @@ def _through(proxy: Proxy, target: Target, *, has_tls: bool) -> Target:
 def _open(stack: ExitStack, path: Path | None) -> IO[bytes] | None:
     if path is None:
         return None
+    make_folder_of(path, option="--record")
     try:
         return stack.enter_context(open(path, "xb", buffering=0, opener=open_for_us_only))
     except OSError as error:

@@ -32,6 +32,25 @@ class AuditReport:
         return [judged for judged in self.judged if judged.finding.verdict is verdict]
 
     @property
+    def worst_first(self) -> list[InvariantJudged]:
+        """Return all, the violated before the unknown, and what holds last; within these in the order of their names."""
+        return [*self.amiss, *self.of(Verdict.EMPTY), *self.of(Verdict.HOLDS)]
+
+    @property
+    def amiss(self) -> list[InvariantJudged]:
+        """Return the violated, warnings behind errors, and the unknown: what somebody has to look at."""
+        violated = sorted(self.of(Verdict.VIOLATED), key=lambda judged: judged.severity is Severity.WARNING)
+        return [*violated, *self.of(Verdict.UNKNOWN)]
+
+    @property
+    def rest(self) -> str:
+        """Return what is not amiss as a count, in one sentence; empty: the report's own sentence says all there is."""
+        held, empty = len(self.of(Verdict.HOLDS)), self.of(Verdict.EMPTY)
+        parts = [f"{held} {'holds' if held == 1 else 'hold'}"] if held and self.amiss else []
+        parts += [f"{len(empty)} had nothing to judge ({_names(empty)})"] if empty else []
+        return f"{', '.join(parts)}; --verbose lists each." if parts else ""
+
+    @property
     def shortfalls(self) -> frozenset[Shortfall]:
         """Return what fell short: a violated warning counts as if it held."""
         return shortfalls_of(

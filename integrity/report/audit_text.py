@@ -1,4 +1,7 @@
-"""An audit as text for a terminal: a table of verdicts, then each violation with its rows, then one sentence."""
+"""An audit as text for a terminal: a table of what is amiss, each with its rows or its reason, then one sentence.
+
+What is violated comes first, and what holds is a count.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -19,11 +22,16 @@ if TYPE_CHECKING:
 TITLE_WIDTH = 72
 
 
-def render_text(report: AuditReport) -> str:
-    """Return the report as text."""
-    blocks = [_verdicts(report)]
-    blocks += [_unknown(judged) for judged in report.of(Verdict.UNKNOWN)]
-    blocks += [_violation(judged) for judged in report.of(Verdict.VIOLATED)]
+def render_text(report: AuditReport, *, is_verbose: bool = False) -> str:
+    """Return the report as text.
+
+    Args:
+        is_verbose: list also what holds and what had nothing to judge; else they are counted.
+    """
+    listed = report.worst_first if is_verbose else report.amiss
+    blocks = [_verdicts(listed)] if listed else []
+    blocks += [fold(report.rest)] if report.rest and not is_verbose else []
+    blocks += [_unknown(each) if each.finding.verdict is Verdict.UNKNOWN else _violation(each) for each in report.amiss]
     place = f"{report.moment}, in {report.finished.seconds:.1f} s:\n{fold(f'  {report.started.consistency}')}"
     blocks.append(f"{place}\n{fold(f'{report.caution}{report.sentence}')}")
     return "\n\n".join(blocks)
@@ -87,7 +95,7 @@ def _default(parameter: Parameter) -> str:
     return f" = {'null' if value is None else str(value).lower() if isinstance(value, bool) else value}"
 
 
-def _verdicts(report: AuditReport) -> str:
+def _verdicts(listed: Sequence[InvariantJudged]) -> str:
     rows = [
         [
             judged.finding.verdict.words,
@@ -97,7 +105,7 @@ def _verdicts(report: AuditReport) -> str:
             judged.finding.method,
             f"{judged.finding.seconds:.2f}",
         ]
-        for judged in report.judged
+        for judged in listed
     ]
     headers = ["verdict", "invariant", "severity", "rows", "method", "seconds"]
     if not any(row[2] for row in rows):

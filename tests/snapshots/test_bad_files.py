@@ -109,8 +109,7 @@ def test_data_of_an_unknown_version_is_no_data_of_ours(
 
 
 OUTPUTS = [
-    on_database("validate --output folder", "folder", files={"folder/file": ""}),
-    on_database("validate --output missing/report.txt", "missing/report.txt: cannot be written"),
+    on_database("validate --output file/report.txt", "file/report.txt: cannot be written", files={"file": ""}),
     on_database("validate --format junit --output /dev/full", "/dev/full: cannot be written", "No space"),
     on_database("monitor --duration 1s --output old.jsonl", "old.jsonl", "Name a new one", files={"old.jsonl": "{}\n"}),
     on_database("seed --project empty", "already holds", files={"empty/x": ""}),

@@ -101,6 +101,7 @@ order by refunds.id
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "validate-holds": ("validate", "--select", "accounts/not-negative"),
     "validate-mixed": ("validate",),
+    "validate-mixed-verbose": ("validate", "--verbose"),
     "validate-mixed-json": ("validate", "--json"),
     "validate-mixed-junit": ("validate", "--format", "junit"),
     "validate-mixed-markdown": ("validate", "--format", "markdown"),

@@ -1,6 +1,7 @@
 """Reports of an audit: one set of events, four formats, none of which a value can break."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,6 +9,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.report.audit_json import render_json
@@ -15,6 +19,7 @@ from integrity.report.audit_junit import render_junit
 from integrity.report.audit_markdown import render_markdown
 from integrity.report.audit_report import AuditReport, collect
 from integrity.report.audit_text import render_text
+from integrity.report.values import show
 from integrity.verdict import InvariantVerdict, Severity, Verdict
 
 TAKEN_AT = datetime(2026, 1, 17, 18, 30, tzinfo=UTC)
@@ -69,19 +74,15 @@ MIXED = report(
 )
 
 
-def test_text_shows_verdicts_rows_calls_and_one_sentence() -> None:
+def test_text_shows_what_is_amiss_the_violated_first_and_counts_the_rest() -> None:
     assert render_text(MIXED) == (
         "verdict    invariant     severity      rows  method      seconds\n"
         "---------  ------------  ----------  ------  --------  ---------\n"
         "violated   bank/balance               1,200  query          0.25\n"
-        "unknown    bank/gone                         query          0.25\n"
         "violated   bank/late     warning          1  query          0.25\n"
-        "holds      bank/right                        query          0.25\n"
+        "unknown    bank/gone                         query          0.25\n"
         "\n"
-        "unknown  bank/gone\n"
-        "  bank/gone.sql:3: no such column\n"
-        "    3 | where x\n"
-        "              ^\n"
+        "1 holds; --verbose lists each.\n"
         "\n"
         "violated  bank/balance  error  1,200 rows\n"
         "  title of bank/balance\n"
@@ -112,10 +113,31 @@ def test_text_shows_verdicts_rows_calls_and_one_sentence() -> None:
         "\n"
         "  look for: a missing lock\n"
         "\n"
+        "unknown  bank/gone\n"
+        "  bank/gone.sql:3: no such column\n"
+        "    3 | where x\n"
+        "              ^\n"
+        "\n"
         "postgresql://db/bank at 2026-01-17 18:30:00 UTC, in 1.5 s:\n"
         "  one snapshot (1-1)\n"
         "2 of 4 invariants violated: bank/balance, bank/late; 1 unknown: bank/gone."
     )  # fmt: skip
+
+
+def test_what_holds_and_what_had_nothing_to_judge_is_listed_where_it_is_asked_for_and_else_counted() -> None:
+    kinds = {"a": Verdict.HOLDS, "b": Verdict.EMPTY, "c": Verdict.UNKNOWN, "d": Verdict.VIOLATED, "e": Verdict.HOLDS}
+    made = report(*(judged(f"bank/{name}", verdict) for name, verdict in kinds.items()))
+    for render in (render_text, render_markdown):
+        brief, whole = render(made), render(made, is_verbose=True)
+        assert [re.findall(r"bank.([a-e])\b", line)[:1] for line in brief.splitlines() if "query" in line] == [["d"], ["c"]]
+        assert re.findall(r"bank.([a-e])\b.*query", whole) == list("dcbae")
+        assert "2 hold, 1 had nothing to judge" in brief
+        assert "--verbose" not in whole
+    calm = report(*(judged(f"bank/{name}", kinds[name]) for name in "ae"))
+    assert render_text(calm).splitlines()[-1] == "All 2 invariants hold."
+    assert "bank/a" not in render_text(calm)
+    empty = report(*(judged(f"bank/{name}", kinds[name]) for name in "ab"))
+    assert render_text(empty).startswith("1 had nothing to judge (bank/b); --verbose lists each.\n")
 
 
 @pytest.mark.parametrize(
@@ -158,8 +180,8 @@ def test_where_it_is_asked_for_an_invariant_that_had_nothing_to_judge_is_as_good
 
 def test_nothing_to_judge_is_told_apart_in_every_format() -> None:
     made = report(judged("bank/a", Verdict.HOLDS), judged("bank/b", Verdict.EMPTY, reason="bank.b is empty"))
-    assert "nothing to judge  bank/b" in render_text(made)
-    assert "| nothing to judge | bank/b |  | query |" in render_markdown(made)
+    assert "nothing to judge  bank/b" in render_text(made, is_verbose=True)
+    assert "| nothing to judge | bank/b    |      | query  |" in render_markdown(made, is_verbose=True)
     assert json.loads(render_json(made))["invariants"][1]["verdict"] == "empty"
     suites = ElementTree.fromstring(render_junit(made))  # noqa: S314  # our own output
     assert (suites.get("tests"), suites.get("failures"), suites.get("errors"), suites.get("skipped")) == (
@@ -230,18 +252,89 @@ def test_junit_has_a_testcase_for_each_with_failures_and_errors() -> None:
     assert list(cases["right"]) == []
 
 
-def test_markdown_is_a_table_and_a_section_for_each_violation() -> None:
-    small = report(judged("bank/x", Verdict.VIOLATED, rows=[{"id": 1}]), judged("bank/y", Verdict.UNKNOWN, reason="late"))
-    assert render_markdown(small) == (
-        "# Data integrity\n\n"
-        "1 of 2 invariants violated\\: bank/x; 1 unknown\\: bank/y\\.\n\n"
-        "postgresql\\://db/bank at 2026\\-01\\-17 18\\:30\\:00 UTC\\: one snapshot \\(1\\-1\\)\n\n"
-        "| verdict | invariant | rows | method |\n| --- | --- | --- | --- |\n"
-        "| violated | bank/x | 1 | query |\n| unknown | bank/y |  | query |\n\n"
-        "## Violated: bank/x\n\ntitle of bank/x: 1 row\n\nmoney is lost\n\n"
-        "| id |\n| --- |\n| 1 |\n\nLook for: a missing lock\n\n"
-        "## Unknown: bank/y\n\nlate\n"
+def test_markdown_reads_as_it_stands() -> None:
+    made = report(
+        judged("bank/x", Verdict.VIOLATED, rows=[{"account_id": 1, "valid": "[2026-01-01,infinity)", "note": "a|b"}]),
+        judged("bank/y", Verdict.UNKNOWN, reason="bank/y.sql:2: no such column\n  2 | x\n      ^"),
+        judged("bank/z", Verdict.UNKNOWN, reason="late"),
+        judged("bank/held", Verdict.HOLDS),
     )
+    assert (
+        render_markdown(made)
+        == """\
+# Data integrity
+
+1 of 4 invariants violated: bank/x; 2 unknown: bank/y, bank/z.
+
+postgresql\\://db/bank at 2026-01-17 18:30:00 UTC: one snapshot (1-1)
+
+| verdict  | invariant | rows | method |
+| -------- | --------- | ---- | ------ |
+| violated | bank/x    | 1    | query  |
+| unknown  | bank/y    |      | query  |
+| unknown  | bank/z    |      | query  |
+
+1 holds; --verbose lists each.
+
+## Violated: bank/x
+
+title of bank/x: 1 row
+
+money is lost
+
+| account_id | valid                 | note |
+| ---------- | --------------------- | ---- |
+| 1          | [2026-01-01,infinity) | a\\|b |
+
+Look for: a missing lock
+
+## Unknown: bank/y
+
+```
+bank/y.sql:2: no such column
+  2 | x
+      ^
+```
+
+## Unknown: bank/z
+
+late
+"""
+    )
+
+
+MARKED = st.lists(
+    st.sampled_from([*"\\`*_{}[]()#+-.!|~<>&@:$=^ \t1a", "ab", "\n", "&amp;", "<b>", "http://a.b", "1. "])
+).map("".join)
+
+
+@given(MARKED, MARKED)
+@example("- x", "# x #")
+@example("](a) [b]: c ![d](e) [f][g]", "<b> </b> <!-- &#35; &amp;")
+@example("a\\", "---")
+@example("```", "~~~")
+def test_no_text_is_markup_in_markdown_and_all_of_it_is_shown(text: str, cell: str) -> None:
+    """The same blocks as with a plain text in its place, nothing in them but text, and that as it was given."""
+    assume(text.strip() and cell.strip())
+    blocks, shown = read_markdown(text, cell)
+    assert blocks == read_markdown("plain", "plain")[0]
+    assert {" ".join(f"{text}: 1 row".split()), " ".join(text.split()), " ".join(show(cell).split())} <= shown
+
+
+def read_markdown(text: str, cell: str) -> tuple[list[str], set[str]]:
+    """Return the blocks that a reader of Markdown sees in a report with that title and that value, and their texts."""
+    violated = replace(judged("bank/x", Verdict.VIOLATED, rows=[{"id": cell, "b": 1}]), title=text, why=text, hint=text)
+    made = report(violated, judged("bank/y", Verdict.UNKNOWN, reason=f"{text}\n{cell}"))
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(render_markdown(made))
+    kinds = [f"{token.type} {' '.join(sorted({each.type for each in token.children or ()}))}" for token in tokens]
+    fenced = next(token.content for token in tokens if token.type == "fence")
+    assert fenced == "".join(f"{line}\n" for line in f"{text}\n{cell}".splitlines())
+    return kinds, {" ".join("".join(each.content for each in token.children or ()).split()) for token in tokens}
+
+
+@pytest.mark.parametrize("text", ["see http://a.b", "www.a.b", "ada@example.org", "ask @ada", "$x$", "~x~", "a\\*b"])
+def test_what_pages_make_links_and_formulas_of_is_escaped_in_markdown(text: str) -> None:
+    assert text not in render_markdown(report(judged("bank/x", Verdict.VIOLATED, rows=[{"id": text}])))
 
 
 @pytest.fixture
@@ -264,7 +357,8 @@ def test_no_value_breaks_a_markdown_table_or_becomes_markup(hostile: AuditReport
     tables = [line for line in text.splitlines() if line.startswith("| ")]
     unescaped = [line.replace("\\|", "") for line in tables]
     assert {line.count("|") for line in unescaped} == {5, 3, 8}  # the three tables' columns, and no more
-    assert "<b>" not in text.replace("\\<", "")
+    outside = text.partition("\n```")[0]
+    assert ("<b>" in text, "<b>" in outside.replace("\\<", "")) == (True, False)
 
 
 def test_no_value_reaches_the_terminal_as_a_command(hostile: AuditReport) -> None:
