@@ -27,6 +27,7 @@ CAUSED = {
     ("streamvote", "received"): {"tap": 0.9},  # by each who watches
     ("streamvote", "streamvote/updates-received"): {"tap": 0.03},  # of many events, of which a few are watched
     ("streamvote", "streamvote/polls-behind"): {"poll_event": 1.0},
+    ("streamvote", "streamvote/searches-cached"): {"list_streamers": 0.8},  # for what was looked for before
     ("safebox", "safebox/taps-accepted"): {"request_nfc_payment": 0.8},  # on cards that are valid, and can pay
     ("safebox", "safebox/payments-visible"): {"create_invoice": 0.5, "create_pos_sale": 0.25},
 }

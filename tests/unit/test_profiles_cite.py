@@ -53,10 +53,11 @@ CLAIMS: Mapping[str, Mapping[str, Any]] = {
         "within_ms": None,
         "least": 1,
     },
+    r"the cache answers above 80%": {"rows": "streamvote/searches-cached", "statistic": "reached_share", "least": 0.8},
     r"99% of updates within 1 s$": {"operation": "open_stream", "statistic": "lag_p99", "most": 1000},
     r"database CPU below 70%|CPU below 70% under": {"statistic": "database_cpu_share", "most": 0.7},
     r"connections below 70% of the pool|connections are not exhausted": {"statistic": "pool_share"},
-    r"1,000 messages an hour|limit triggers at 1,000|and not before|legitimate traffic": {
+    r"requests an hour.*; here messages$|and not before|legitimate traffic": {
         "statistic": "declined_share",
         "reason": "rate_limited",
     },
@@ -70,9 +71,21 @@ CLAIMS: Mapping[str, Mapping[str, Any]] = {
     r"failures below|errors below|errors above|failures at most|error rate|its mint leaves|none fails": {
         "statistic": "failure_share"
     },
-    r"^our own": {"statistic": ("lag_p95", "missed_share")},
+    r"^our own: out as fast as in": {"operation": "scan_out", "statistic": ("p95", "p50")},
+    r"^our own(?!: out)": {"statistic": ("lag_p95", "missed_share")},
 }
 """What a source says -> what is measured then. A label on another figure is a label that is not so."""
+
+ALERTED = {
+    "pool": r"of the pool\b",
+    "connections": r"database's connections",
+    "database-cpu": r"database's CPU",
+    "process-cpu": r"application's CPU",
+    "process-memory": r"\bGB\b",
+    "sequential-scans": r"sequential scan",
+    "cache-hit": r"server's buffers",
+}
+"""What an alert measures, in the words of a plan that asks for it."""
 
 
 def shipped() -> list[tuple[str, Threshold]]:
@@ -113,6 +126,12 @@ def test_a_figure_in_milliseconds_is_the_sources_own() -> None:
         and threshold.most != float(said[1]) * (1000 if said[2] == "s" else 1)
     ]
     assert not wrong
+
+
+def test_an_alert_that_cites_a_plan_is_of_what_the_plan_names() -> None:
+    """The plan's hits are those of a listing's cache; the alert that cited it is of the server's buffers."""
+    cited = {f"{s.name} {name}": (name, limit.source) for s in SYSTEMS.values() for name, limit in s.limits.items()}
+    assert {at: said for at, (name, said) in cited.items() if not re.search(ALERTED[name], said)} == {}
 
 
 def test_the_rows_that_are_named_can_be_asked_of_one_run(tmp_path: Path) -> None:

@@ -45,6 +45,5 @@ STREAMVOTE = System(
     allowed=Allowed(retries=RESTARTED),
     limits={
         "pool": PlannedLimit(0.70, 0.95, "voting plan: connections below 70% of the pool"),
-        "cache-hit": PlannedLimit(0.95, 0.80, "voting plan: cache hits above 80%, which is critical here"),
     },
 )

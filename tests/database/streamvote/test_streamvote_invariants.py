@@ -45,7 +45,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         {},
         rows(
             "run_id operation asked_count hit_count age_ms_most",
-            ("r1", "list_streamers", 1, 1, 9000),
+            ("r1", "list_streamers", 3, 2, 19000),
             ("r1", "poll_event", 2, 1, 1000),
         ),
     ),
@@ -85,6 +85,14 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             "operation_id began_at reached_at",
             (op(22), at("18:06:00"), at("18:06:00")),
             (op(23), at("18:07:00"), at("18:07:00")),
+        ),
+    ),
+    "streamvote/searches-cached": (
+        {"run_id": "r1"},
+        rows(
+            "operation_id began_at reached_at",
+            (op(26), at("18:04:10"), at("18:04:10")),
+            (op(27), at("18:04:50"), None),
         ),
     ),
     "streamvote/streamer-takings": (

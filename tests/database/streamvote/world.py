@@ -135,6 +135,8 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         call(23, "poll_event", "18:07:00", arguments='{"live_event_id": 1}', reply='{"sequence": 3}'),
         call(24, "open_stream", "18:04:30", arguments='{"live_event_id": 1}', reply='{"last_sequence": 1}'),
         call(25, "list_streamers", "18:04:00", arguments='{"term": "mis"}', reply='{"streamer_count": 1}'),
+        call(26, "list_streamers", "18:04:10", arguments='{"term": "mis"}', reply='{"streamer_count": 1}'),
+        call(27, "list_streamers", "18:04:50", arguments='{"term": "mis"}', reply='{"streamer_count": 1}'),
     ),
     "integrity.requests": rows(
         "run_id number operation_id service payload answer requested_at",
@@ -142,6 +144,8 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         ("r1", 2, op(22), "cache", '{"command": "put"}', '{"status": "stored"}', at("18:06:00")),
         ("r1", 3, op(23), "cache", '{"command": "get"}', '{"status": "hit", "age_ms": 1000}', at("18:07:00")),
         ("r1", 4, op(25), "cache", '{"command": "get"}', '{"status": "hit", "age_ms": 9000}', at("18:04:00")),
+        ("r1", 5, op(26), "cache", '{"command": "get"}', '{"status": "hit", "age_ms": 19000}', at("18:04:10")),
+        ("r1", 6, op(27), "cache", '{"command": "get"}', '{"status": "miss", "lease": 1}', at("18:04:50")),
     ),
     "integrity.received": rows(
         "run_id number operation_id client stream sequence event_id sent_at received_at",
