@@ -2,7 +2,8 @@
 
 Names of tables, titles, hosts and lines of SQL come from others. Whoever writes one to a terminal writes it through here,
 and a test sees that nobody else prints: `write_result` and `write_json` for what was asked, on stdout, `write_note` for
-progress and errors, on stderr. Colours and bars are ours alone: `open_console` is rich's, and takes text through `visible`.
+progress and errors, on stderr. Colour is put on here, on a terminal only, and not where NO_COLOR is set; bars are rich's,
+which goes by the same: `open_console`, and what is written there goes through `visible`.
 
 A result that cannot be written is an error, since nobody has it. A note that cannot be written is lost: a run does not end
 because the window is gone that showed its progress.
@@ -52,11 +53,34 @@ def write_result(text: str = "", *, bold: bool = False, dim: bool = False, is_ve
         ClosedOutput: nobody reads it any more.
     """
     shown = visible(_CREDENTIALS.sub(r"\1:***@", text))
-    shown = shown if is_verbatim else _fitting(shown)
     stream = _stdout()
-    if (bold or dim) and stream.isatty():
-        shown = f"\x1b[{1 if bold else 2}m{shown}\x1b[0m"
+    if not is_verbatim:
+        shown = _painted(_fitting(shown), stream, whole=_BOLD if bold else _DIM if dim else "")
     _write(stream, shown)
+
+
+_BOLD, _DIM, _RED, _YELLOW, _GREEN = "1", "2", "31", "33", "32"
+_TONES = {
+    **dict.fromkeys(("violated", "failed", "critical"), _RED),
+    **dict.fromkeys(("unknown", "warning", "caution", "not measured", "answers apart"), _YELLOW),
+    **dict.fromkeys(("holds", "passed"), _GREEN),
+}
+"""Verdicts, which stand first in their lines and cells; everything else is told by words alone."""
+
+_VERDICT = re.compile(rf"^( *)({'|'.join(_TONES)})(?= {{2}}|:|$)", re.MULTILINE)
+
+
+def _painted(text: str, stream: TextIO, *, whole: str = "") -> str:
+    """Return the text with colour in it, where the stream is a terminal that has some, and nobody wants none.
+
+    Args:
+        whole: a way to write all of it.
+    """
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    if whole:
+        return f"\x1b[{whole}m{text}\x1b[0m"
+    return _VERDICT.sub(lambda found: f"{found[1]}\x1b[{_TONES[found[2]]}m{found[2]}\x1b[0m", text)
 
 
 JSON_FORMAT = 1
@@ -93,7 +117,7 @@ def write_note(text: str = "", *, end: str = "\n") -> None:
     if stream is None:
         return
     with suppress(OSError, ValueError):  # the second: it is closed
-        stream.write(_encodable(_fitting(_safe(text)), stream) + end)
+        stream.write(_painted(_encodable(_fitting(_safe(text)), stream), stream) + end)
         stream.flush()
 
 

@@ -140,6 +140,51 @@ def test_a_note_that_nobody_can_read_is_lost(monkeypatch: pytest.MonkeyPatch, lo
     write_note("10 of 20 s")
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+SAID = """\
+verdict    rows
+violated      2
+  holds
+not measured  p95
+unknown: nobody knows
+violated by two rows, which holds for all
+"""
+
+
+def test_verdicts_have_a_colour_on_a_terminal_and_nothing_else_has_and_nothing_has_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for write, name in ((write_result, "stdout"), (write_note, "stderr")):
+        write(SAID)
+        assert "".join(capsys.readouterr()) == f"{SAID}\n"
+        for variables, is_coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, name, stream := _Terminal())
+                for variable, value in variables.items():
+                    patch.setenv(variable, value)
+                write(SAID)
+            coloured = re.findall("\x1b\\[(\\d+)m([a-z ]+)\x1b\\[0m", stream.getvalue())
+            expected = [("31", "violated"), ("32", "holds"), ("33", "not measured"), ("33", "unknown")]
+            assert coloured == (expected if is_coloured else [])
+            assert re.sub("\x1b\\[\\d+m", "", stream.getvalue()) == f"{SAID}\n"
+
+
+def test_a_document_has_no_colour_and_what_others_wrote_stays_spelt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", stream := _Terminal())
+    write_result("violated", is_verbatim=True)
+    write_result("violated  \x1b[2J")
+    write_result("acts", bold=True)
+    assert stream.getvalue() == "violated\n\x1b[31mviolated\x1b[0m  \\x1b[2J\n\x1b[1macts\x1b[0m\n"
+
+
 FORBIDDEN = {"print", "Console", "rich.print", "sys.stdout.write", "sys.stderr.write"}
 FORBIDDEN |= {f"click.{name}" for name in ("echo", "secho", "confirm", "prompt", "pager", "echo_via_pager")}
 
