@@ -11,9 +11,11 @@ class QueryPlan:
     Args:
         shape: its nodes from the top, e.g. "Limit > Index Scan Backward (conversations_recent_idx)".
         indexes: that it uses.
-        scanned: tables that it reads from end to end -> about how many rows that are.
+        scanned: tables that it reads from end to end -> how many rows one such scan read.
+        is_bounded: those are rows that the tables have: the database does not say where a scan stopped.
     """
 
     shape: str
     indexes: frozenset[str]
     scanned: Mapping[str, int]
+    is_bounded: bool = False

@@ -1,8 +1,9 @@
 """Examines named queries on real data: how long they take, how they are answered, and whether that is within their limits.
 
 A query is asked with values that the database really holds: its samples. A limit holds for the 95th percentile of those,
-and an index that is named must be used by the plan of each. Nothing that was not measured passes: a query without values,
-or an index on a table too small for any planner to bother, is unknown.
+an index that is named must be used by the plan of each, and no plan of a query whose time has a limit may read a larger
+table from end to end: its time grows with the table. Nothing that was not measured passes: a query without values, or an
+index on a table too small for any planner to bother, is unknown.
 """
 
 import math
@@ -25,7 +26,7 @@ from integrity.value import Value
 ASKED_LEAST = 5
 ASKED_MOST = 20
 SMALL_ROWS = 1_000
-"""Below so many rows a sequential scan is as good as any index, and a planner is right to take it."""
+"""Up to so many rows a sequential scan is as good as any index, and a planner is right to take it."""
 
 
 class ExaminedState(StrEnum):
@@ -132,15 +133,25 @@ def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[E
         failed.append(f"took {p95_ms:.0f} ms at p95, over its limit of {query.limit_ms} ms")
     for name in query.indexes:
         without = [plan for plan in plans if name not in plan.indexes]
-        if not without:
-            continue
-        scanned = {table: max(p.scanned.get(table, 0) for p in without) for plan in without for table in plan.scanned}
-        if scanned and max(scanned.values()) < SMALL_ROWS:
+        if without and max(_scanned(without).values(), default=SMALL_ROWS) < SMALL_ROWS:
             unknown.append(f"index {name} is not used, but the table is too small to say (seed more, or --scale)")
-        else:
-            read = ", ".join(f"{table} ({counted(count, 'row')})" for table, count in scanned.items())
-            instead = f": reads {read} from end to end" if read else f": {without[0].shape}"
+        elif without:
+            instead = "" if _scanned(without) else f": {without[0].shape}"
             failed.append(f"index {name} is not used by {len(without)} of {counted(len(plans), 'plan')}{instead}")
+    for table, count in _scanned(plans).items():
+        if count > SMALL_ROWS and query.limit_ms is not None:
+            reading = [plan for plan in plans if table in plan.scanned]
+            said = f"reads {table} ({count:,} rows) from end to end in {len(reading)} of {counted(len(plans), 'plan')}"
+            if all(plan.is_bounded for plan in reading):
+                unknown.append(f"{said}, unless its limit stops it before {SMALL_ROWS:,}: SQLite does not say")
+            else:
+                failed.append(f"{said}, over {SMALL_ROWS:,}")
     if failed:
         return ExaminedState.FAILED, tuple(failed)
     return (ExaminedState.UNKNOWN, tuple(unknown)) if unknown else (ExaminedState.PASSED, ())
+
+
+def _scanned(plans: Sequence[QueryPlan]) -> dict[str, int]:
+    """Return the tables that the plans read from end to end, with the most rows that one scan of them read."""
+    tables = {table for plan in plans for table in plan.scanned}
+    return {table: max(plan.scanned.get(table, 0) for plan in plans) for table in sorted(tables)}

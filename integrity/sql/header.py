@@ -26,7 +26,7 @@ HEADER_KEYS = {
     "why": "why it matters",
     "hint": "what to look for where it is violated",
     "parameter": "`name type = default`, as often as needed; `:name` and psql's `:'name'` stand for its value",
-    "limit-ms": "of a named query: how long it may take",
+    "limit-ms": "of a named query: how long it may take; no plan of it may read more than 1,000 rows from end to end",
     "index": "of a named query: the indexes that must serve it, with commas between",
     "sample": "of a named query: `name = select ...`, where values to try it with come from",
 }

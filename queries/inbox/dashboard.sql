@@ -8,11 +8,11 @@
 select
     conversations.id as conversation_id,
     conversations.channel,
-    customers.name as customer,
+    -- by its key, row by row: a join of 50 rows reads all customers of a business with few instead
+    (select customers.name from inbox.customers where customers.id = conversations.customer_id) as customer,
     conversations.unread_count,
     conversations.last_message_at
 from inbox.conversations
-join inbox.customers on customers.id = conversations.customer_id
 where conversations.business_id = :business_id
 order by conversations.last_message_at desc, conversations.id desc
 limit 50

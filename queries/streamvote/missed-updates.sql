@@ -9,12 +9,16 @@
 select
     event_updates.sequence,
     event_updates.kind,
-    options.choice,
-    votes.stars,
+    -- asked row by row, so that both go by their keys: a join of 500 rows reads all votes instead
+    (
+        select options.choice
+        from streamvote.votes
+        join streamvote.options on options.id = votes.option_id
+        where votes.id = event_updates.vote_id
+    ) as choice,
+    (select votes.stars from streamvote.votes where votes.id = event_updates.vote_id) as stars,
     event_updates.sent_at
 from streamvote.event_updates
-left join streamvote.votes on votes.id = event_updates.vote_id
-left join streamvote.options on options.id = votes.option_id
 where event_updates.live_event_id = :live_event_id and event_updates.sequence > :last_sequence
 order by event_updates.sequence
 limit 500

@@ -80,6 +80,28 @@ def test_an_index_that_does_not_serve_fails(capsys: pytest.CaptureFixture[str], 
     assert "index entries_wallet_id_idx is not used by 20 of 20 plans" in record["reasons"][0]  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("text", "states"),
+    [
+        ("select count(*) as many from ghostpass.entries where amount_minor > 0", ("failed", "failed")),
+        ("select id from ghostpass.entries where amount_minor <> 0 limit 10", ("passed", "unknown")),
+        ("select id from ghostpass.entries where amount_minor < -1000000000 limit 10", ("failed", "unknown")),
+        ("select count(*) as many from ghostpass.entries as e where e.amount_minor > 0", ("failed", "failed")),
+        ("select count(*) as many from ghostpass.terminals", ("passed", "passed")),
+    ],
+)
+def test_a_query_with_a_limit_must_not_read_a_larger_table_from_end_to_end(
+    capsys: pytest.CaptureFixture[str], seeded: Target, project: Path, text: str, states: tuple[str, str]
+) -> None:
+    """PostgreSQL says how many rows a scan read; SQLite does not, so that where one may stop early it is not known."""
+    (project / "queries" / "mine" / "scan.sql").write_text(f"-- title: a scan\n-- limit-ms: 9000\n{text}\n")
+    code, record = examined(capsys, seeded, project, "mine/scan")
+    expected = states[seeded.dialect == "sqlite"]
+    assert (record["state"], code) == (expected, {"passed": 0, "failed": 4, "unknown": 3}[expected]), record
+    if expected != "passed":
+        assert "rows) from end to end in 1 of 1 plan" in record["reasons"][0]  # type: ignore[index]
+
+
 def test_a_query_that_is_too_slow_fails(capsys: pytest.CaptureFixture[str], database: Target, project: Path) -> None:
     seed_system(database, guard(database, None), GHOSTPASS, sizes={"wallets": 50}, seed=1, mode=Mode.NEW)
     (project / "integrity.toml").write_text('[audit]\nfunctions = ["pg_catalog.pg_sleep"]\n')

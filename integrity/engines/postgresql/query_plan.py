@@ -13,11 +13,11 @@ def read_plan(rows: Sequence[Mapping[str, Any]]) -> QueryPlan:
     (value,) = rows[0].values()
     top = (orjson.loads(value) if isinstance(value, str) else value)[0]["Plan"]
     nodes = list(_nodes(top))
-    scanned = {
-        f"{node.get('Schema', '')}.{node['Relation Name']}".lstrip("."): _rows_read(node)
-        for node in nodes
-        if node["Node Type"] == "Seq Scan"
-    }
+    scanned: dict[str, int] = {}
+    for node in nodes:
+        if node["Node Type"] == "Seq Scan":
+            table = f"{node.get('Schema', '')}.{node['Relation Name']}".lstrip(".")
+            scanned[table] = max(scanned.get(table, 0), _rows_read(node))
     return QueryPlan(
         shape=" > ".join(_shown(node) for node in nodes),
         indexes=frozenset(node["Index Name"] for node in nodes if "Index Name" in node),
@@ -38,6 +38,10 @@ def _shown(node: Mapping[str, Any]) -> str:
 
 
 def _rows_read(node: Mapping[str, Any]) -> int:
-    """Return the rows that one scan read: those that it kept and those that it threw away."""
+    """Return the rows that one scan read: those that it kept and those that it threw away.
+
+    The plan counts them for a loop; processes that share a scan are a loop each of the same one.
+    """
     kept, thrown_away = node.get("Actual Rows", node["Plan Rows"]), node.get("Rows Removed by Filter", 0)
-    return round(float(kept) + float(thrown_away))
+    sharing = node.get("Actual Loops", 1) if node.get("Parallel Aware") else 1
+    return round((float(kept) + float(thrown_away)) * sharing)

@@ -1,18 +1,21 @@
 """How SQLite says that it answers a query."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.query_plan import QueryPlan
 from integrity.engines.snapshot import Reader
 from integrity.sql.file import SqlFile
+from integrity.sql.name import in_quotes
 
 
-def read_plan(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> QueryPlan:
+def read_plan(rows: Sequence[Mapping[str, Any]], count_of: Callable[[str], int | None], *, is_limited: bool) -> QueryPlan:
     """Return the plan of `explain query plan`.
 
     Args:
-        counts: table -> its rows, as SQLite's plan does not say how many it reads.
+        count_of: the rows of a table as the plan names it, as SQLite's plan does not say how many it reads; None: no table.
+        is_limited: the query stops at a number of rows, so that a scan may, too.
     """
     details = [str(row["detail"]) for row in rows]
     indexes, scanned = set(), {}
@@ -20,18 +23,40 @@ def read_plan(rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> Q
         words = detail.split()
         if "INDEX" in words and words[words.index("INDEX") - 1] in ("USING", "COVERING"):
             indexes.add(words[words.index("INDEX") + 1])
-        elif words[0] == "SCAN" and len(words) > 1 and words[1] in counts:
-            scanned[words[1]] = counts[words[1]]
-    return QueryPlan(" > ".join(details), frozenset(indexes), scanned)
+        elif words[0] == "SCAN" and len(words) > 1:
+            name = words[2] if words[1] == "TABLE" and len(words) > 2 else words[1]  # up to SQLite 3.35
+            count = count_of(name)
+            if count is not None:
+                scanned[name] = count
+    return QueryPlan(" > ".join(details), frozenset(indexes), scanned, is_bounded=is_limited)
 
 
-def count_tables(session: Reader, query: SqlFile) -> dict[str, int]:
-    """Return how many rows each table of the query has, by the names that a plan may call it."""
+def is_limited(query: SqlFile) -> bool:
+    """Return whether the query, or one within it, stops at a number of rows."""
     from sqlglot import exp
 
-    counts = {}
-    for table in query.tree.find_all(exp.Table) if query.tree is not None else ():
-        if table.db:
-            (row,) = session.read(f'select count(*) as count from "{table.db}"."{table.name}"')
-            counts[table.name] = counts[table.alias_or_name] = int(row["count"])
-    return counts
+    return query.tree is not None and any(query.tree.find_all(exp.Limit, exp.Exists))
+
+
+def count_rows(session: Reader, query: SqlFile, name: str) -> int | None:
+    """Return how many rows a table has that a plan names: by its alias in the query, or by its name.
+
+    What is no table (a subquery, a common table expression) has none.
+    """
+    from sqlglot import exp
+
+    tables = list(query.tree.find_all(exp.Table)) if query.tree is not None else []
+    aliased = next((table for table in tables if name in (table.alias, f"{table.db}.{table.name}")), None)
+    schema, table_name = (aliased.db, aliased.name) if aliased else ("", name)
+    for attached in session.read("select name from pragma_database_list"):
+        database = str(attached["name"])
+        if schema and database != {DEFAULT_SCHEMA: "main"}.get(schema, schema):
+            continue
+        found = session.read(
+            f"select name from {in_quotes(database)}.sqlite_master where type = 'table' and lower(name) = lower(?1)",
+            [table_name],
+        )
+        if found:
+            (row,) = session.read(f"select count(*) as count from {in_quotes(database)}.{in_quotes(table_name)}")
+            return int(row["count"])
+    return None
