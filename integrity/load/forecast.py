@@ -198,7 +198,7 @@ def find_warning(profile: Profile) -> str:
         return ""
     if profile.steps is not None and profile.steps.goal == "break":
         return "this loads the server until it gives way: what else it does will suffer."
-    most = max(level.per_s_most for level in levels_of(profile)) / profile.arrivals_per_s
+    most = max(level.per_s_most for level in levels_of(profile)) / profile.arrivals_per_s * profile.of_usual
     if most >= FACTOR_WARNED:
         return f"this brings up to {most:,.3g} times the usual load at once: what else the server does will suffer."
     return ""

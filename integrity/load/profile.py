@@ -228,6 +228,7 @@ class OpenProfile(Common):
         bursts: arrivals at the same instant.
         rate_factor: multiplies all arrivals, and limits on their rates.
         users: instead of `clients`: so many, with as many times the subscribers, arrivals and limits on rates.
+        of_usual: by what users, rate_factor, --rate and --time-scale have multiplied the arrivals.
         watches_trends: a soak: say whether latency, failures or memory rise.
         faults: what goes wrong on purpose and when, as `--fault` takes it.
         stages, steps: how the load changes; neither: it does not. The run is as long as they are.
@@ -241,6 +242,7 @@ class OpenProfile(Common):
     bursts: tuple[Burst, ...] = ()
     rate_factor: Factor = 1.0
     users: ClientCount | None = None
+    of_usual: float = 1.0
     watches_trends: bool = False
     faults: tuple[str, ...] = ()
     stages: tuple[LoadStage, ...] = ()
@@ -379,6 +381,7 @@ def scale(profile: OpenProfile, *, rate: float = 1.0, time: float = 1.0) -> Open
         update={
             "duration_s": profile.duration_s / time,
             "plan_s": profile.plan_s if time == 1 else profile.whole_s,
+            "of_usual": profile.of_usual * factor,
             "thresholds": tuple(each.at_rate(factor) for each in profile.thresholds),
             "streams": tuple(s.model_copy(update={"per_minute": s.per_minute * factor}) for s in profile.streams),
             "bursts": tuple(b.model_copy(update={"every_s": b.every_s / factor}) for b in profile.bursts),

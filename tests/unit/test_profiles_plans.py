@@ -211,6 +211,10 @@ def test_what_loads_a_server_until_it_gives_way_warns_first() -> None:
         assert "until it gives way" in find_warning(open_profile(system, "stress"))
         assert find_warning(open_profile(system, "baseline")) == ""
     assert f"up to {FACTOR_WARNED:g} times" in find_warning(open_profile(G, "burst"))
+    assert "up to 5 times" in find_warning(open_profile(M, "burst"))  # its users are more than usual, and write more often
+    assert "up to 7 times" in find_warning(open_profile(V, "votes", {"users": 35_000}))
+    assert "up to 20 times" in find_warning(scale(open_profile(G, "pilot"), rate=20))
+    assert find_warning(scale(open_profile(G, "pilot"), rate=0.1, time=10)) == ""
     full = render_plan(plan_suite("full", load_suite("full", {}), [SYSTEMS[B]], {}, shorten=1.0))
     assert "inbox stress: this loads the server until it gives way" in full
     assert re.search(r"inbox spike asks [5-6],\d{3} calls a second at most of the generator", " ".join(full.split()))
