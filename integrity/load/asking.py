@@ -1,5 +1,6 @@
 """Asking: the outside services of a run, and what each call asks of them, written down and measured."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -21,6 +22,9 @@ class OutsideServices:
     Args:
         append: writes a line of requests.
         deliveries: take the webhooks that follow.
+
+    Attributes:
+        relied_on: operation -> services that its calls asked, or that sent them.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class OutsideServices:
         append: Callable[[bytes], None],
     ) -> None:
         self.measures = Dependencies()
+        self.relied_on: defaultdict[str, set[str]] = defaultdict(set)
         self.append = append
         self.clock = clock
         self._system = system
@@ -47,6 +52,8 @@ class OutsideServices:
         reaction = self._system.services[step.service](step.payload, context)
         now_us = self.clock.now_us()
         self._conduct.note_reaction(step.service, reaction.answer, len(reaction.deliveries))
+        for operation in (origin.operation, *(each.operation for each in reaction.deliveries)):
+            self.relied_on[operation].add(step.service)
         self._deliveries.add(reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s)
         return reaction, now_us
 

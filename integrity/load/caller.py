@@ -56,6 +56,10 @@ class Caller:
         history: where each call is written down, before it is made and when it has returned.
         first_free_number: client numbers from here on are nobody's yet.
         conduct: how clients and services behave, which faults may change; None: as the profile has it.
+        keeps_settlements: remember when each call was settled, beside how long that took.
+
+    Attributes:
+        settled_us: when each settled call was to be made, and when its first webhook was acknowledged; where asked for.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Caller:
         history: CallLog,
         first_free_number: int,
         conduct: Conduct | None = None,
+        keeps_settlements: bool = False,
     ) -> None:
         self.operations = operations
         self.world = world
@@ -76,11 +81,13 @@ class Caller:
         self.measures = Measures()
         self.deliveries = Deliveries()
         self.is_abandoning = True
+        self.settled_us: list[tuple[int, int]] = []
         self._system = system
         self._profile = profile
         self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
         self._append_received = history.append_received
         self._free_number = first_free_number
+        self._keeps_settlements = keeps_settlements
         self._drawn = 0
         self._turn_at = profile.hot_turn_calls or None
         self._in_flight: dict[Driver, tuple[int, Mapping[str, Any]]] = {}
@@ -200,6 +207,13 @@ class Caller:
         if not due.origin.is_settled:
             due.origin.is_settled = True
             self.measures.of(due.origin.operation).settled_ms.append((now_us - due.origin.intended_at_us) / 1000)
+            if self._keeps_settlements:
+                self.settled_us.append((due.origin.intended_at_us, now_us))
+
+    @property
+    def under_way_since_us(self) -> int | None:
+        """When the oldest call was made that has not returned; None: there is none."""
+        return min((invoked_at_us for invoked_at_us, _ in self._in_flight.values()), default=None)
 
     def hang_up(self) -> int:
         """Cut off the calls that have waited longer than clients do, or come from a device that is offline; say how many.

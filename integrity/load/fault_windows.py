@@ -1,21 +1,26 @@
 """Fault windows: the part of a run in which something was broken on purpose, which its thresholds leave out.
 
 A run does not fail for what a fault did while it lasted, it fails for what stayed broken: calls that returned from the
-moment a fault was injected until it was healed, and a second on, are judged apart, in the tables of faults. Where the
-windows are most of the run there is no rest to judge, and it is judged as a whole.
+moment a fault was injected until it was healed, and a second on, are judged apart, in the tables of faults; and what was
+under way when it was healed is so however late it returns. Where faults are in force for most of the run they are what was
+run, and it is judged as a whole.
 """
 
 from dataclasses import dataclass
 
 from integrity.measure.calls import Measures
 from integrity.measure.marks import OperationMarks, mark_operations, measures_since, measures_without
+from integrity.runs.effects import ENDS_WITHIN_S
 from integrity.runs.result import LeftOut
 
 SETTLING_US = 1_000_000
 """How long after a fault calls may still be what it did: connections come back, queues empty."""
 
+UNDER_WAY_US = round(ENDS_WITHIN_S * 1_000_000)
+"""How long after a fault what was under way is waited for; what is not back by then hangs."""
+
 APART_SHARE_MOST = 0.5
-"""Of a run: windows that are more of it are no part of it, they are what was run."""
+"""Of a run: faults that are in force for more of it are no part of it, they are what was run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,13 @@ class JudgedPart:
     Args:
         seconds: how long that is.
         left_out: the rest, on the clock of calls; none: it is the whole run.
+        apart: the measures of the rest, a piece each.
     """
 
     measures: Measures
     seconds: float
     left_out: tuple[LeftOut, ...] = ()
+    apart: tuple[Measures, ...] = ()
 
 
 class FaultWindows:
@@ -41,24 +48,38 @@ class FaultWindows:
         self._from_us = 0
         self._ended_us: int | None = None
         self._cut: list[tuple[LeftOut, Measures]] = []
+        self._in_force_us = 0
+        self._in_force_from_us: int | None = None
 
     def begin(self, at_us: int) -> None:
         """Something is about to be broken; a window whose settling is not over goes on."""
         if self._mark is None:
             self._mark, self._from_us = mark_operations(self._measures), at_us
-        self._ended_us = None
+        self._ended_us, self._in_force_from_us = None, at_us
 
     def end(self, at_us: int) -> None:
         """Nothing is broken any more."""
         self._ended_us = at_us
+        if self._in_force_from_us is not None:
+            self._in_force_us += at_us - self._in_force_from_us
+        self._in_force_from_us = None
 
-    def settle(self, at_us: int) -> None:
-        """Close the window, if it has settled by now."""
-        if self._ended_us is not None and at_us >= self._ended_us + SETTLING_US:
+    def settle(self, at_us: int, *, under_way_since_us: int | None = None) -> None:
+        """Close the window, if it has settled by now.
+
+        Args:
+            under_way_since_us: when the oldest call was made that has not returned; None: there is none.
+        """
+        ended_us = self._ended_us
+        if ended_us is None or at_us < ended_us + SETTLING_US:
+            return
+        if under_way_since_us is None or under_way_since_us >= ended_us or at_us >= ended_us + UNDER_WAY_US:
             self.close(at_us)
 
     def close(self, at_us: int) -> None:
         """Close the window that is open, if one is."""
+        if self._in_force_from_us is not None:
+            self.end(at_us)
         if self._mark is not None:
             window = LeftOut(from_us=self._from_us, to_us=at_us)
             self._cut.append((window, measures_since(self._measures, self._mark)))
@@ -67,9 +88,10 @@ class FaultWindows:
     def judged(self, elapsed_s: float) -> JudgedPart:
         """Return what is to be judged of a run that took so long."""
         apart_s = sum(window.to_us - window.from_us for window, _ in self._cut) / 1_000_000
-        if not self._cut or apart_s > APART_SHARE_MOST * elapsed_s:
+        if not self._cut or self._in_force_us / 1_000_000 > APART_SHARE_MOST * elapsed_s:
             return JudgedPart(self._measures, elapsed_s)
         rest = self._measures
         for _, measures in self._cut:
             rest = measures_without(rest, measures)
-        return JudgedPart(rest, elapsed_s - apart_s, tuple(window for window, _ in self._cut))
+        windows, parts = zip(*self._cut, strict=True)
+        return JudgedPart(rest, max(0.0, elapsed_s - apart_s), windows, parts)

@@ -57,6 +57,11 @@ class Faulting:
         check_schedule(planned.windows, self._scene)
 
     @property
+    def is_planned(self) -> bool:
+        """Whether anything is to go wrong."""
+        return bool(self._planned.windows)
+
+    @property
     def played(self) -> Sequence[PlayedFault]:
         """What became of the windows that have been healed."""
         return self._player.played if self._player is not None else ()

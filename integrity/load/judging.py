@@ -17,6 +17,7 @@ from integrity.load.statistics import Kind
 from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures, OperationMeasure
 from integrity.measure.distribution import Distribution, percent_of
+from integrity.measure.trends import Recovery
 from integrity.numbers import counted
 
 RESOURCE_UNSEEN = "nobody watched it"
@@ -89,6 +90,7 @@ def judge(
     seconds: float,
     resources: Mapping[str, float] = MappingProxyType({}),
     rows: Mapping[str, RowTimes] = MappingProxyType({}),
+    recoveries: Sequence[tuple[str, Recovery]] = (),
 ) -> list[ThresholdJudgement]:
     """Return the thresholds judged, in their order.
 
@@ -97,6 +99,7 @@ def judge(
         seconds: how long it was measured, for rates.
         resources: what the monitor saw, by the names of their statistics.
         rows: what the queries found, by their names.
+        recoveries: from what, and how that went.
     """
     judged, late_ms = [], lag_p99_ms or 0.0
     for threshold in thresholds:
@@ -105,6 +108,9 @@ def judge(
             continue
         if threshold.kind is Kind.COUNT:
             judged.append(_judge_count(threshold, _chosen(threshold, measures)))
+            continue
+        if threshold.kind is Kind.RECOVERY:
+            judged.append(_judge_recovery(threshold, recoveries))
             continue
         if threshold.is_resource:
             seen = resources.get(threshold.statistic)
@@ -232,6 +238,28 @@ def _judge_count(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> Th
     count = sum(len(measure.lags_ms) if is_received else measure.answered for measure in chosen)
     cause = "" if count else _why_nothing("lag" if is_received else "", threshold.operation, chosen)
     return ThresholdJudgement(threshold, threshold.grade(count), count, count, cause)
+
+
+def _judge_recovery(threshold: Threshold, recoveries: Sequence[tuple[str, Recovery]]) -> ThresholdJudgement:
+    """Judge the longest; what was not over when it was last looked at took longer than that, and maybe no longer."""
+    if not recoveries:
+        cause = "there was neither a spike nor a fault to recover from"
+        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, cause)
+    took_s = {
+        what: each.looked_s if each.seconds is None else each.seconds for what, each in recoveries if not each.unknown
+    }
+    late = [what for what, seconds in took_s.items() if threshold.grade(seconds) is Grade.FAILED]
+    if late:
+        worst = max(late, key=lambda what: took_s[what])
+        unseen = any(what == worst and each.seconds is None for what, each in recoveries)
+        reason = f"after {worst}" + (": not as before in the time that it was looked at" if unseen else "")
+        return ThresholdJudgement(threshold, Grade.FAILED, took_s[worst], len(took_s), reason)
+    for what, each in recoveries:
+        if each.seconds is None:
+            why = each.unknown or f"not as before in the {each.looked_s:.1f} s behind it"
+            return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, len(took_s), f"after {what}: {why}")
+    worst_s = max(took_s.values())
+    return ThresholdJudgement(threshold, threshold.grade(worst_s), worst_s, len(took_s))
 
 
 def _not_sent(chosen: Sequence[OperationMeasure]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from integrity.load.beside_faults import judge_endings, judge_spared
 from integrity.load.judging import RowTimes, ThresholdJudgement, judge
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, Profile
@@ -10,6 +11,8 @@ from integrity.load.thresholds import Threshold
 from integrity.load.work import WorkDone
 from integrity.measure.calls import Measures, OperationMeasure, summarize
 from integrity.measure.distribution import Distribution, percentiles
+from integrity.measure.trends import Recovery
+from integrity.runs.effects import FaultEffect
 from integrity.runs.folder import RunFolder
 from integrity.runs.result import (
     Arrivals,
@@ -27,12 +30,19 @@ from integrity.runs.settings import RunSettings
 
 
 def make_result(
-    folder: RunFolder, settings: RunSettings, profile: Profile, done: WorkDone, resources: Mapping[str, float]
+    folder: RunFolder,
+    settings: RunSettings,
+    profile: Profile,
+    done: WorkDone,
+    resources: Mapping[str, float],
+    *,
+    effects: tuple[FaultEffect, ...] = (),
 ) -> RunResult:
     """Return the result, as far as it is known before the history is loaded.
 
     Args:
         resources: what the monitor saw at its peak.
+        effects: of its faults.
     """
     measures, open_loop = done.measures, done.open_loop
     elapsed_s, generator = done.elapsed_s, done.generator
@@ -42,13 +52,22 @@ def make_result(
     resources = {**resources, "generator_cpu_share": generator.cpu_share, "rss_mb": generator.rss_mb}
     late_ms = max((lag for lag in (lag_ms, loop_lag_p99_ms) if lag is not None), default=None) if open_loop else None
     judged = done.judged
-    judgements = judge(profile.all_thresholds, judged.measures, late_ms, seconds=judged.seconds, resources=resources)
-    if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
-        # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
-        judgements = list(open_loop.phases.phases[0].judgements)
     found: ShapeFound = {}
     if open_loop and isinstance(profile, OpenProfile):
         found = describe_shape(profile, open_loop, done.samples)
+    judgements = judge(
+        profile.all_thresholds,
+        judged.measures,
+        late_ms,
+        seconds=judged.seconds,
+        resources=resources,
+        recoveries=_recoveries(found, effects),
+    )
+    if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
+        # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
+        judgements = list(open_loop.phases.phases[0].judgements)
+    beside = judge_spared(profile.thresholds, judged, done.faults, done.reliances, late_ms)
+    endings = judge_endings(effects)
     return RunResult(
         run_id=folder.run_id,
         folder=str(folder.path),
@@ -94,11 +113,29 @@ def make_result(
         reconnects=done.reconnects,
         loop_lag_p99_ms=loop_lag_p99_ms,
         arrivals=_arrivals(profile, open_loop, operations[-1], elapsed_s, lag_ms) if open_loop else None,
-        thresholds=tuple(map(_threshold, judgements)),
+        thresholds=(
+            *map(_threshold, judgements),
+            *(_threshold(each).model_copy(update={"is_beside_faults": True}) for each in beside.judgements),
+            *((endings,) if endings is not None else ()),
+        ),
         left_out=judged.left_out,
+        too_few_beside_faults=beside.too_few,
+        faults=effects,
         generator=generator,
         **found,
     )
+
+
+def _recoveries(found: ShapeFound, effects: Sequence[FaultEffect]) -> list[tuple[str, Recovery]]:
+    """Return what a run had to recover from, and how that went."""
+    recoveries = []
+    if "recovery_s" in found:
+        spike = Recovery(found["recovery_s"], found["recovery_unknown"], found["recovery_looked_s"])
+        recoveries.append(("the spike", spike))
+    return recoveries + [
+        (f"{each.fault} at {each.from_s:.0f} s", Recovery(each.recovery_s, each.recovery_unknown, each.looked_s))
+        for each in effects
+    ]
 
 
 def with_end_states(result: RunResult, thresholds: Sequence[Threshold], rows: Mapping[str, RowTimes]) -> RunResult:

@@ -94,12 +94,19 @@ def _carry_out(begun: BegunRun, workload: Workload, world: World, clock: Clock, 
             yield from drive(work)
         done = work.done()
         resources = find_resources(monitor.summary, monitor.facts)
-        result = make_result(folder, begun.settings, workload.profile, done, resources)
         begun.recorder.flush()
-        effects = describe_effects(folder, done.faults, began_at_us=done.faults_began_us, ended_at_us=done.ended_at_us)
+        effects = describe_effects(
+            folder,
+            done.faults,
+            began_at_us=done.faults_began_us,
+            ended_at_us=done.ended_at_us,
+            drawn_until_us=done.faults_began_us + round(done.elapsed_s * 1_000_000),
+            settled_us=done.settled_us,
+        )
+        result = make_result(folder, begun.settings, workload.profile, done, resources, effects=effects)
         watched = find_watched_slopes(monitor.read_samples()) if result.watches_trends else ()
         slopes = (*result.slopes, *watched)
-        result = result.model_copy(update={"monitor": monitor.summary, "faults": effects, "slopes": slopes})
+        result = result.model_copy(update={"monitor": monitor.summary, "slopes": slopes})
         folder.write_result(result)
         yield work.advanced("storing")
     except AuditError as error:

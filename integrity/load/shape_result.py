@@ -36,6 +36,7 @@ class ShapeFound(TypedDict, total=False):
     sweep: LoadSweep
     recovery_s: float | None
     recovery_unknown: str
+    recovery_looked_s: float
 
 
 def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[RunSample]) -> ShapeFound:
@@ -55,6 +56,7 @@ def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[RunSa
     if spike is not None and before is not None:
         recovery = find_recovery(samples, before_from_s=before.from_s, before_to_s=before.to_s, from_s=spike.to_s)
         found["recovery_s"], found["recovery_unknown"] = recovery.seconds, recovery.unknown
+        found["recovery_looked_s"] = round(recovery.looked_s, 3)
     return found
 
 

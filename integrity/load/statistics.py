@@ -18,6 +18,7 @@ class Kind(Enum):
     RATE = auto()
     COUNT = auto()
     RESOURCE = auto()
+    RECOVERY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ STATISTICS = {
     "pool_share": Statistic(Kind.RESOURCE, "busy connections at their peak, of the profile's", 1),
     "database_cpu_share": Statistic(Kind.RESOURCE, "CPU of the database on average, of all cores", 1),
     "generator_cpu_share": Statistic(Kind.RESOURCE, "CPU of the load generator on average, of all cores", 1),
+    "recovery_s": Statistic(Kind.RECOVERY, "time from the end of a spike or fault until all was as before, the longest", 1),
     "rss_mb": Statistic(Kind.RESOURCE, "memory of the load generator at its peak", 1),
 }
 

@@ -56,6 +56,8 @@ class Threshold(BoundedSettings):
             and how many events of streams there were. Resources, as the monitor saw
             them: connections_share and pool_share, at their peak, of what the server allows and of the profile's
             connections; database_cpu_share and generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
+            recovery_s: seconds from the end of a spike, or of a fault, until latency and failures were as before it, the
+            longest of the run; not seen within a time that is shorter than the limit, it is not measured.
             What has too few samples is not measured: a p50 or mean needs 10, a p95 100, a p99 500, a share of 1% 100.
         within_ms: of reached_share: the time that counts as reached; none: any.
         reason: of declined_share: those declined for this reason only.
@@ -92,6 +94,7 @@ class Threshold(BoundedSettings):
         "database_cpu_share",
         "generator_cpu_share",
         "rss_mb",
+        "recovery_s",
     ]
     within_ms: Amount | None = None
     reason: str | None = None
@@ -144,7 +147,7 @@ class Threshold(BoundedSettings):
     @property
     def is_of_the_whole(self) -> bool:
         """Whether it is known of a whole run only, not of a phase of it."""
-        return self.is_resource or self.rows is not None
+        return self.is_resource or self.kind is Kind.RECOVERY or self.rows is not None
 
     def at_rate(self, factor: float) -> Self:
         """Return it as it is of so many times the arrivals: a rate to be reached is multiplied, and its source says so."""

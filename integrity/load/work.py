@@ -5,7 +5,7 @@ What is to be told meanwhile stands in a queue, which driving.py empties.
 
 import asyncio
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ from integrity.clients.reconnecting import Reconnector
 from integrity.domain import World
 from integrity.events import Event
 from integrity.faults.player import PlayedFault
+from integrity.faults.reach import Reliance
 from integrity.load.caller import Caller
 from integrity.load.client import Clock
 from integrity.load.closed_loop import ClosedLoop
@@ -53,6 +54,8 @@ class WorkDone:
         open_loop: None for a closed profile.
         samples: one a second.
         faults: what became of those that were planned; they count from faults_began_us on.
+        settled_us: as effects take it; none of a run without faults.
+        reliances: what each operation relied on.
     """
 
     was_stopped: bool
@@ -70,6 +73,8 @@ class WorkDone:
     generator: GeneratorUse
     faults: Sequence[PlayedFault]
     faults_began_us: int
+    settled_us: Sequence[tuple[int, int]]
+    reliances: Mapping[str, Reliance]
 
 
 class Work:
@@ -100,6 +105,7 @@ class Work:
             history=recorder,
             first_free_number=workload.profile.clients,
             conduct=faulting.conduct,
+            keeps_settlements=faulting.is_planned,
         )
         self.fault_windows = FaultWindows(self.caller.measures)
 
@@ -204,7 +210,16 @@ class Work:
             generator=self.generator.used(self.elapsed_s),
             faults=self._faulting.played,
             faults_began_us=self._faulting.began_us,
+            settled_us=self.caller.settled_us,
+            reliances=self._reliances(),
         )
+
+    def _reliances(self) -> dict[str, Reliance]:
+        streams = {each.operation for each in self._workload.profile.subscribers}
+        return {
+            name: Reliance(self.caller.services.relied_on.get(name, ()), tuple(operation.arguments), name in streams)
+            for name, operation in self._workload.operations.items()
+        }
 
     def _owed(self) -> Owed:
         still_open = self.sweeping.still_open if self.sweeping is not None else {}
@@ -266,7 +281,7 @@ class Work:
             before = loop.time()
             await asyncio.sleep(LOOP_LAG_S)
             self.loop_lags_ms.append(max(0.0, loop.time() - before - LOOP_LAG_S) * 1000)
-            self.fault_windows.settle(self._clock.now_us())
+            self.fault_windows.settle(self._clock.now_us(), under_way_since_us=self.caller.under_way_since_us)
             if self.caller.conduct.patience_s is not None:
                 self.caller.hang_up()
 

@@ -1,10 +1,11 @@
 """Marks: where the measures of a run stood at a moment, and what came after it, or without it."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from integrity.measure.calls import Measures, OperationMeasure
+from integrity.measure.distribution import Distribution
 
 _COUNTS = ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
 _TIMES = ("latencies_ms", "own_ms", "settled_ms", "lags_ms")
@@ -38,6 +39,23 @@ def measures_since(measures: Measures, mark: OperationMarks) -> Measures:
         for kinds in _KINDS:
             setattr(new, kinds, getattr(measure, kinds) - before.get(kinds, Counter()))
     return since
+
+
+def measures_of(parts: Iterable[tuple[str, OperationMeasure]]) -> Measures:
+    """Return the measures of several pieces together, each of one operation."""
+    pieces: defaultdict[str, list[OperationMeasure]] = defaultdict(list)
+    for name, part in parts:
+        pieces[name].append(part)
+    whole = Measures()
+    for name, of_one in pieces.items():
+        new = whole.operations[name] = OperationMeasure()
+        for count in _COUNTS:
+            setattr(new, count, sum(getattr(part, count) for part in of_one))
+        for times in _TIMES:
+            setattr(new, times, Distribution.of(getattr(part, times) for part in of_one))
+        for kinds in _KINDS:
+            setattr(new, kinds, sum((getattr(part, kinds) for part in of_one), Counter()))
+    return whole
 
 
 def measures_without(measures: Measures, part: Measures) -> Measures:

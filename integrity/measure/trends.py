@@ -125,12 +125,14 @@ class Recovery:
     """How long it took until latency and failures were back where they had been.
 
     Args:
-        seconds: from the end of the disturbance; None: not until the end of the run, or not known.
+        seconds: from the end of the disturbance; None: not in the time that was looked at, or not known.
         unknown: why it cannot be known; empty: it is.
+        looked_s: how long behind its end was looked at.
     """
 
     seconds: float | None
     unknown: str = ""
+    looked_s: float = 0.0
 
 
 def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_to_s: float, from_s: float) -> Recovery:
@@ -148,9 +150,11 @@ def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_
         if before_from_s < middle_s <= before_to_s and each.p95_ms is not None
     ]
     after = [each for middle_s, each in zip(middles_s, samples, strict=True) if middle_s > from_s]
+    looked_s = max(0.0, samples[-1].elapsed_s - from_s) if samples else 0.0
     for when, count in (("before", len(usual)), ("after", len(after))):
         if count < RECOVERED_SAMPLES:
-            return Recovery(None, f"{count} of the {RECOVERED_SAMPLES} s {when} it that are needed to compare")
+            unknown = f"{count} of the {RECOVERED_SAMPLES} s {when} it that are needed to compare"
+            return Recovery(None, unknown, looked_s=looked_s)
     p95_ms = float(np.median([each.p95_ms for each in usual]))
     limit_ms = max(TOLERANCE * p95_ms, p95_ms + TOLERANCE_MS)
     calls = sum(each.calls for each in usual)
@@ -165,8 +169,8 @@ def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_
         since_s = since_s if in_a_row else sample.elapsed_s
         in_a_row += 1
         if in_a_row == RECOVERED_SAMPLES:
-            return Recovery(max(0.0, since_s - from_s))
-    return Recovery(None)
+            return Recovery(max(0.0, since_s - from_s), looked_s=looked_s)
+    return Recovery(None, looked_s=looked_s)
 
 
 def _starts_s(samples: Sequence[RunSample]) -> list[float]:

@@ -16,15 +16,22 @@ if TYPE_CHECKING:  # `integrity faults` has no run to read
     from integrity.runs.settlement import Settlement
 
 _HEADERS = ["", "calls", "calls/s", "ok", "declined", "unavailable", "failed", "unknown", "p50 ms", "p95 ms"]
+_SETTLED = ["settled", "in ms"]
+"""Calls whose first webhook was acknowledged, and after how long on average: of systems that are sent some."""
 
 
 def render_fault(effect: "FaultEffect") -> str:
     """Return the block of one window: what it was, what it did, and the calls before, during and after it."""
     did = ", ".join(f"{count} {what}" for what, count in effect.did.items()) or "it met nothing to act on"
     phases = {"before": effect.phases.before, "during": effect.phases.during, "after": effect.phases.after}
-    rows = [[name, *_columns(phase)] for name, phase in phases.items()]
-    table = lay_table(rows, _HEADERS, align=("left", *("right",) * (len(_HEADERS) - 1)))
-    note = explain_none(("p50", "p95"), [phase.ok + phase.declined for phase in phases.values()])
+    are_settled = any(phase.settled for phase in phases.values())
+    headers = [*_HEADERS, *(_SETTLED if are_settled else ())]
+    rows = [[name, *_columns(phase)[: len(headers) - 1]] for name, phase in phases.items()]
+    table = lay_table(rows, headers, align=("left", *("right",) * (len(headers) - 1)))
+    notes = (
+        explain_none(("p50", "p95"), [phase.ok + phase.declined for phase in phases.values()]),
+        explain_none(("mean",), [phase.settled for phase in phases.values()]),
+    )
     return "\n".join(
         (
             fold(
@@ -32,7 +39,7 @@ def render_fault(effect: "FaultEffect") -> str:
                 f"{_recovery(effect)}"
             ),
             table,
-            *([fold(note)] if note else []),
+            *map(fold, filter(None, notes)),
             fold(f"asks: {effect.question}"),
             fold(f"answered by: {', '.join(effect.invariants)}"),
         )
@@ -49,9 +56,11 @@ def _arguments(effect: "FaultEffect") -> str:
 def _recovery(effect: "FaultEffect") -> str:
     if effect.recovery_s is not None:
         return f"all as before {effect.recovery_s:.2f} s after it"
+    if effect.recovery_unknown:
+        return effect.recovery_unknown
     if not effect.phases.before.calls:
         return "nothing came before it to compare with"
-    return "not yet as before when it was last looked at"
+    return f"not yet as before in the {effect.looked_s:.1f} s behind it"
 
 
 def render_unknown_outcomes(settlement: "Settlement") -> str:
@@ -76,7 +85,8 @@ def _columns(phase: "EffectPhase") -> list[str]:
     counts = (phase.ok, phase.declined, phase.unavailable, phase.failed, phase.unknown)
     answered = phase.ok + phase.declined
     latencies = show_statistic("p50", phase.p50_ms, answered), show_statistic("p95", phase.p95_ms, answered)
-    return [*map(show_number, (phase.calls, phase.calls_per_s, *counts)), *latencies]
+    settled = show_number(phase.settled), show_statistic("mean", phase.settled_mean_ms, phase.settled)
+    return [*map(show_number, (phase.calls, phase.calls_per_s, *counts)), *latencies, *settled]
 
 
 def render_fault_list(faults: Sequence[Fault]) -> str:

@@ -154,8 +154,13 @@ def render_run(result: RunResult) -> str:
     if result.left_out:
         seconds = sum(each.to_us - each.from_us for each in result.left_out) / 1_000_000
         blocks.append(
-            fold(f"The thresholds leave out {seconds:.1f} s in which faults were in force, and a second behind each.")
+            fold(
+                f"The thresholds leave out {seconds:.1f} s in which faults were in force, and a second behind each; those "
+                "beside faults are of what did not need what was broken there."
+            )
         )
+    if result.too_few_beside_faults:
+        blocks.append(fold(f"Not judged beside faults: {', '.join(result.too_few_beside_faults)}."))
     if result.monitor is not None:
         blocks.append(render_alerts(result.monitor))
     blocks.append(_ending(result))
@@ -291,6 +296,8 @@ def _shower(statistic: str) -> Callable[[float], str]:
         return show_share
     if statistic in ("answered", "received"):
         return show_number
+    if statistic == "recovery_s":
+        return lambda value: f"{value:.2f} s"
     units = {"answered_per_s": "/s", "rss_mb": " MB"}
     if statistic in units:
         return lambda value: f"{show_number(value)}{units[statistic]}"

@@ -4,9 +4,16 @@ from collections.abc import Mapping
 
 from integrity.runs.documents import DocumentPart
 
+ENDS_WITHIN_S = 10.0
+"""After a fault was healed: a call that was under way in it and has not ended by then hangs."""
+
 
 class EffectPhase(DocumentPart):
-    """The calls before, during or after a window."""
+    """The calls before, during or after a window.
+
+    Args:
+        settled: calls whose first webhook was acknowledged; settled_mean_ms, settled_p95_ms: from the intended start.
+    """
 
     calls: int
     calls_per_s: float | None
@@ -17,6 +24,9 @@ class EffectPhase(DocumentPart):
     unknown: int
     p50_ms: float | None
     p95_ms: float | None
+    settled: int = 0
+    settled_mean_ms: float | None = None
+    settled_p95_ms: float | None = None
 
 
 class EffectPhases(DocumentPart):
@@ -35,7 +45,11 @@ class FaultEffect(DocumentPart):
         question: what the fault asks; invariants: what answers it.
         from_s, to_s, healed_s: since the first call could be made.
         did: what it did -> how often.
-        recovery_s: from its end until all was as before; None: not seen, or nothing to compare with.
+        recovery_s: from its end until all was as before; None: not in the looked_s that were looked at behind it, or
+            recovery_unknown says why that cannot be known.
+        unended: operation -> calls under way in the window that had not ended ENDS_WITHIN_S after it was healed.
+        unexplained: operation -> calls of the window that ended without an answer and without a word on why.
+        cut_off: calls of the window that the run did not wait for until then.
     """
 
     fault: str
@@ -49,3 +63,8 @@ class FaultEffect(DocumentPart):
     did: Mapping[str, int]
     phases: EffectPhases
     recovery_s: float | None
+    recovery_unknown: str = ""
+    looked_s: float = 0.0
+    unended: Mapping[str, int] = {}
+    unexplained: Mapping[str, int] = {}
+    cut_off: int = 0

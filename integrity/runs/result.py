@@ -127,6 +127,7 @@ class ThresholdResult(DocumentPart):
         rows: the query whose rows it is of, in place of calls; within_ms: in which they had to reach their state.
         reason: why it is not measured or unknown, else empty.
         left_out: what the figure says nothing of, else empty.
+        is_beside_faults: of calls while faults were in force that did not touch them.
     """
 
     operation: str | None
@@ -143,12 +144,14 @@ class ThresholdResult(DocumentPart):
     reason: str
     left_out: str = ""
     source: str
+    is_beside_faults: bool = False
 
     @property
     def subject(self) -> str:
         """What it is of, e.g. "sell p95"."""
         within = "" if self.within_ms is None else f" within {self.within_ms:g} ms"
-        return f"{self.rows or self.operation or 'all'} {self.statistic.replace('_', ' ')}{within}"
+        beside = " beside faults" if self.is_beside_faults else ""
+        return f"{self.rows or self.operation or 'all'} {self.statistic.replace('_', ' ')}{within}{beside}"
 
 
 SHORTENED_SHARE = 0.999
@@ -200,9 +203,11 @@ class RunResult(Document):
         resumes: the run that it goes on with, whose figures are not in it; empty: none.
         shortened: None: it was as long as its plan, or longer.
         arrivals: None of a closed loop.
-        left_out: when faults were in force, and a second on, of which thresholds say nothing.
+        left_out: when faults were in force, and a second on, of which thresholds say nothing but those beside faults.
+        too_few_beside_faults: limits that too few calls came for while what they do not need was broken; in words.
         monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
-        recovery_s: after a spike; None: not within the run, or `recovery_unknown` says why that cannot be known.
+        recovery_s: after a spike; None: not in the recovery_looked_s behind it, or `recovery_unknown` says why that
+            cannot be known.
         watches_trends: whether it is there to say whether anything rises.
     """
 
@@ -240,6 +245,7 @@ class RunResult(Document):
     arrivals: Arrivals | None
     thresholds: tuple[ThresholdResult, ...]
     left_out: tuple[LeftOut, ...] = ()
+    too_few_beside_faults: tuple[str, ...] = ()
     generator: GeneratorUse
     phases: tuple[PhaseResult, ...] = ()
     slopes: tuple[SlopeResult, ...] = ()
@@ -247,6 +253,7 @@ class RunResult(Document):
     sweep: LoadSweep | None = None
     recovery_s: float | None = None
     recovery_unknown: str = ""
+    recovery_looked_s: float = 0.0
     watches_trends: bool = False
     monitor: MonitorSummary | None = None
     faults: tuple[FaultEffect, ...] = ()

@@ -57,6 +57,36 @@ def test_a_window_over_most_of_a_run_is_the_run() -> None:
     assert windows.judged(6.0).left_out == ()
 
 
+def test_a_short_run_of_many_faults_is_not_judged_by_what_settles_behind_them() -> None:
+    """A minute of chaos is faults in force for 44% of it, and failed for what they did: 63% with a second behind each."""
+    measures = Measures()
+    windows = FaultWindows(measures)
+    for number in range(11):
+        windows.begin(number * 5 * S)
+        add(measures, FAILED)
+        windows.end(number * 5 * S + 2_200_000)
+        windows.settle(number * 5 * S + 3_400_000)
+        add(measures, *[OK] * 10)
+    assert grades(windows, 60.0)[0] is Grade.PASSED
+    assert len(windows.judged(60.0).apart) == 11
+
+
+def test_what_was_under_way_when_a_fault_was_healed_is_what_it_did_however_late_it_returns() -> None:
+    measures = Measures()
+    windows = FaultWindows(measures)
+    windows.begin(1 * S)
+    windows.end(2 * S)
+    windows.settle(3 * S, under_way_since_us=1_900_000)
+    add(measures, *[FAILED] * 20)
+    windows.settle(5 * S, under_way_since_us=2_100_000)
+    add(measures, *[OK] * 100)
+    assert grades(windows, 100.0)[0] is Grade.PASSED
+    windows.begin(20 * S)
+    windows.end(21 * S)
+    windows.settle(31 * S, under_way_since_us=1)  # it hangs, and nobody waits for ever
+    assert windows.judged(100.0).left_out[-1].to_us == 31 * S
+
+
 def test_a_fault_that_begins_while_the_one_before_settles_goes_on_with_its_window() -> None:
     measures = Measures()
     windows = FaultWindows(measures)

@@ -51,7 +51,8 @@ def test_a_shape_takes_the_main_profile_and_its_own_length() -> None:
     assert isinstance(soak, OpenProfile)
     assert isinstance(peak, OpenProfile)
     assert spike.streams == soak.streams == pilot.streams
-    assert spike.thresholds == pilot.thresholds
+    assert spike.thresholds[:-1] == pilot.thresholds
+    assert spike.thresholds[-1].statistic == "recovery_s"
     assert (spike.duration_s, soak.duration_s, soak.watches_trends) == (600, 14_400, True)
     assert peak.arrivals_per_s == pytest.approx(3 * pilot.arrivals_per_s)
     shortened = load_profile(GHOSTPASS, "spike", {}, {"duration_s": 6.0})
@@ -163,10 +164,11 @@ def test_a_system_that_declares_no_profiles_is_loaded_by_all_of_its_operations_a
 
 def test_a_system_that_declares_no_limits_is_held_to_one_on_calls_that_fail_which_says_whose_it_is() -> None:
     for name in profile_names(KIOSK, {}):
-        (limit,) = load_profile(KIOSK, name, {}).thresholds
+        limit, *recovery = load_profile(KIOSK, name, {}).thresholds
         assert (limit.operation, limit.statistic) == (None, "failure_share")
         assert limit.most == (0 if name == "smoke" else 0.01)  # a share of 1% needs a hundred calls
-        assert limit.source.startswith("a default of ours")
+        assert [each.statistic for each in recovery] == (["recovery_s"] if name in ("spike", "chaos") else [])
+        assert all(each.source.startswith("a default of ours") for each in (limit, *recovery))
 
 
 def test_a_project_may_hold_its_system_to_no_limit_or_to_its_own() -> None:

@@ -100,7 +100,40 @@ def test_recovery_lasts_until_latency_and_failures_are_as_before(
     assert effect.recovery_s == recovery_s
 
 
+def test_where_calls_are_few_longer_pieces_are_looked_at(tmp_path: Path) -> None:
+    """At ten calls a second no quarter of one had five, so nothing was ever as before."""
+    calls = [(n / 10, n / 10 + (0.5 if 100 <= n < 125 else 0.005), Outcome.OK) for n in range(200)]
+    folder = write(tmp_path, calls)
+    (effect,) = describe_effects(folder, [played(10, 12)], began_at_us=0, ended_at_us=20 * SECOND)
+    assert (effect.recovery_s, effect.recovery_unknown, effect.looked_s) == (1.0, "", 8.0)
+
+
+def test_it_is_looked_no_further_than_calls_were_drawn(tmp_path: Path) -> None:
+    folder = write(tmp_path, [*steady(0, 2, 5), *steady(2, 4, 50)])
+    (effect,) = describe_effects(folder, [played(1, 2)], began_at_us=0, ended_at_us=30 * SECOND, drawn_until_us=4 * SECOND)
+    assert (effect.recovery_s, effect.looked_s) == (None, 2.0)
+
+
+def test_calls_of_a_window_that_hang_or_say_nothing_are_counted_by_operation(tmp_path: Path) -> None:
+    calls = [(1.1, None, Outcome.UNKNOWN), (1.2, 12.6, Outcome.OK), (1.3, 12.4, Outcome.OK), (1.4, 1.5, Outcome.FAILED)]
+    folder = write(tmp_path, calls)
+    (effect,) = describe_effects(folder, [played(1, 2, healed_s=2.5)], began_at_us=0, ended_at_us=20 * SECOND)
+    assert (effect.unended, effect.unexplained, effect.cut_off) == ({"sell": 2}, {"sell": 1}, 0)
+    (effect,) = describe_effects(folder, [played(1, 2, healed_s=2.5)], began_at_us=0, ended_at_us=12 * SECOND)
+    assert (effect.unended, effect.cut_off) == ({}, 1), "the run was over before they had their time"
+
+
+def test_settlements_stand_in_the_part_of_the_run_that_they_reach_into(tmp_path: Path) -> None:
+    settled = [(100_000, 300_000), (900_000, 1_500_000), (1_200_000, 9_000_000), (3_000_000, 3_500_000)]
+    (effect,) = describe_effects(
+        write(tmp_path, []), [played(1, 2)], began_at_us=0, ended_at_us=10 * SECOND, settled_us=settled
+    )
+    told = {name: (phase.settled, phase.settled_mean_ms, phase.settled_p95_ms) for name, phase in effect.phases}
+    assert told == {"before": (1, 200.0, 200.0), "during": (2, 4200.0, 7800.0), "after": (1, 500.0, 500.0)}
+
+
 def test_without_anything_before_it_nothing_can_be_said_of_recovery(tmp_path: Path) -> None:
     folder = write(tmp_path, steady(1, 4, 5))
     (effect,) = describe_effects(folder, [played(0, 2)], began_at_us=0, ended_at_us=4 * SECOND)
     assert effect.recovery_s is None
+    assert effect.recovery_unknown == "too little came before it to compare with"

@@ -135,17 +135,17 @@ def test_slopes_of_a_run_are_of_latency_failures_and_memory() -> None:
 
 def test_recovery_is_from_the_end_of_the_spike_to_the_first_of_three_usual_seconds() -> None:
     run = samples(10, 11, 10, 900, 900, 700, 12, 400, 11, 10, 10, 10)
-    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(4.0)
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(4.0, looked_s=7.0)
 
 
 def test_failures_that_go_on_are_no_recovery() -> None:
     run = samples(*[10.0] * 12, faults={6: 5, 7: 5, 8: 5})
-    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(4.0)
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(4.0, looked_s=7.0)
 
 
 def test_a_run_that_ends_too_soon_did_not_recover() -> None:
     run = samples(10, 10, 10, 900, 900, 700, 10, 10)
-    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(None)
+    assert find_recovery(run, before_from_s=0, before_to_s=3, from_s=5) == Recovery(None, looked_s=3.0)
 
 
 @pytest.mark.parametrize(

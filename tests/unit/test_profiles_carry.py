@@ -8,6 +8,7 @@ import math
 
 import pytest
 
+from integrity.faults.schedule import read_schedule
 from integrity.load.profile import ClosedProfile, OpenProfile, Profile, load_profile, profile_names
 from integrity.load.statistics import Kind
 from integrity.load.thresholds import Threshold
@@ -107,3 +108,18 @@ def test_a_profile_reaches_the_least_number_of_each_of_its_limits(system: System
         if each.kind is not Kind.RESOURCE and samples(system.name, profile, each) < each.samples_least
     }
     assert not short
+
+
+@pytest.mark.parametrize(("system", "name"), PROFILES, ids=lambda each: getattr(each, "name", each))
+def test_a_profile_looks_long_enough_for_its_limit_on_recovery(system: System, name: str) -> None:
+    profile = load_profile(system, name, {})
+    limits = [each.limit for each in profile.thresholds if each.statistic == "recovery_s"]
+    if not limits:
+        return
+    assert isinstance(profile, OpenProfile)
+    windows = read_schedule(profile.faults, duration_s=profile.duration_s)
+    begins = [*(each.from_s for each in windows[1:]), profile.duration_s]
+    looked_s = [begin - each.to_s for begin, each in zip(begins, windows, strict=False)]  # without windows, none
+    looked_s += [each.duration_s for each in profile.stages if each.part == "after"]
+    assert looked_s
+    assert min(looked_s) >= max(limits)

@@ -71,8 +71,9 @@ CLAIMS: Mapping[str, Mapping[str, Any]] = {
     r"failures below|errors below|errors above|failures at most|error rate|its mint leaves|none fails": {
         "statistic": "failure_share"
     },
+    r"as before within": {"statistic": "recovery_s"},
     r"^our own: out as fast as in": {"operation": "scan_out", "statistic": ("p95", "p50")},
-    r"^our own(?!: out)": {"statistic": ("lag_p95", "missed_share")},
+    r"^our own(?!: out|: as before)": {"statistic": ("lag_p95", "missed_share")},
 }
 """What a source says -> what is measured then. A label on another figure is a label that is not so."""
 

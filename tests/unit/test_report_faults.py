@@ -54,11 +54,21 @@ def test_a_window_says_what_it_did_and_shows_before_during_and_after() -> None:
 
 
 def test_a_window_that_met_nothing_or_was_not_recovered_from_says_so() -> None:
-    first = render_fault(effect(did={}, recovery_s=None)).splitlines()[0]
-    assert first.endswith("it met nothing to act on; not yet as before when it was last looked at")
+    first = render_fault(effect(did={}, recovery_s=None, looked_s=2.5)).splitlines()[0]
+    assert first.endswith("it met nothing to act on; not yet as before in the 2.5 s behind it")
+    first = render_fault(effect(recovery_s=None, recovery_unknown="too little came before it")).splitlines()[0]
+    assert first.endswith("too little came before it")
     phases = {**EFFECT["phases"], "before": {**PHASE, "calls": 0}}
     first = render_fault(effect(phases=phases, recovery_s=None)).splitlines()[0]
     assert first.endswith("nothing came before it to compare with")
+
+
+def test_settling_times_stand_beside_the_calls_where_webhooks_settle_them() -> None:
+    settled = {**PHASE, "settled": 3, "settled_mean_ms": 1200.0, "settled_p95_ms": 2500.0}
+    lines = render_fault(effect(phases={**EFFECT["phases"], "during": settled})).splitlines()
+    assert lines[1].split()[-5:] == ["p95", "ms", "settled", "in", "ms"]
+    assert lines[3].split() == ["before", "12", "5.0", "7", "1", "2", "1", "1", "1.2", "120", "0", "-"]
+    assert lines[4].split()[-2:] == ["3", "1200"]
 
 
 SETTLED = Settlement(unknown=7, committed=4, absent=3)
