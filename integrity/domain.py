@@ -49,6 +49,10 @@ class World:
         if len(keys) - found > MADE_MOST:
             del keys[found : found + MADE_MOST // 2]
 
+    def pinned(self, pool: str, which: "int | str") -> Key:
+        """Return the how-manieth key of a pool, from 1, or the first of another pool."""
+        return self.keys[which][0] if isinstance(which, str) else self.keys[pool][which - 1]
+
 
 class Domain(Protocol):
     """A set of values that can be drawn."""

@@ -26,7 +26,7 @@ class Arrival:
     at_s: float
     source: str
     operations: tuple[str, ...]
-    pin: Mapping[str, int]
+    pin: Mapping[str, int | str]
 
 
 def schedule(profile: OpenProfile, seed: int) -> Iterator[Arrival]:

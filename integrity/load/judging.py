@@ -70,6 +70,7 @@ class _Figure:
     Args:
         value: None: there was nothing to measure.
         count: of samples.
+        turns: whether the generator's lateness decides.
         is_lost: whether the limit is missed also if the samples that lack to the least number were as good as can be, and
             as late as the generator was.
         cause: why there is none.
@@ -78,6 +79,7 @@ class _Figure:
     value: float | None
     count: int
     is_lost: bool = False
+    turns: bool = False
     left_out: str = ""
     cause: str = ""
 
@@ -91,6 +93,7 @@ def judge(
     resources: Mapping[str, float] = MappingProxyType({}),
     rows: Mapping[str, RowTimes] = MappingProxyType({}),
     recoveries: Sequence[tuple[str, Recovery]] = (),
+    shortened: str = "",
 ) -> list[ThresholdJudgement]:
     """Return the thresholds judged, in their order.
 
@@ -100,9 +103,14 @@ def judge(
         resources: what the monitor saw, by the names of their statistics.
         rows: what the queries found, by their names.
         recoveries: from what, and how that went.
+        shortened: what a shortened run has of its plan; empty: all of it.
     """
     judged, late_ms = [], lag_p99_ms or 0.0
     for threshold in thresholds:
+        if threshold.of_whole_length and shortened:
+            reason = f"it is asked of the whole length only: {shortened}"
+            judged.append(ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, reason))
+            continue
         if threshold.kind is Kind.RATE:
             judged.append(_judge_rate(threshold, _chosen(threshold, measures), seconds))
             continue
@@ -134,7 +142,7 @@ def _grade(threshold: Threshold, figure: _Figure, late_ms: float) -> ThresholdJu
     elif figure.count < threshold.samples_least:
         needed = f"{threshold.statistic.replace('_', ' ')} needs {counted(threshold.samples_least, 'sample')}"
         return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, figure.count, needed, figure.left_out)
-    elif _turns(threshold, figure.value, late_ms):
+    elif figure.turns or _turns(threshold, figure.value, late_ms):
         state = Grade.UNKNOWN
         reason = f"the load generator was late (p99 {late_ms:.0f} ms), and so much more or less decides"
     return ThresholdJudgement(threshold, state, measured, figure.count, reason, figure.left_out)
@@ -156,8 +164,14 @@ def _of_rows(threshold: Threshold, found: RowTimes, late_ms: float) -> _Figure:
     if not len(found):
         return _Figure(None, 0, cause="the query found nothing of this run")
     if threshold.statistic == "reached_share":
-        late = found.times_ms.count_above(threshold.within_ms) if threshold.within_ms is not None else 0
-        return _of_share(threshold, len(found) - found.never - late, len(found))
+        reached = len(found) - found.never
+        if threshold.within_ms is None:
+            return _of_share(threshold, reached, len(found))
+        # What was over its time by no more than the generator was late may have been in time.
+        limits_ms = (threshold.within_ms, threshold.within_ms + late_ms, max(0.0, threshold.within_ms - late_ms))
+        figures = [_of_share(threshold, reached - found.times_ms.count_above(limit), len(found)) for limit in limits_ms]
+        is_missed = {threshold.grade(each.value or 0.0) is Grade.FAILED for each in figures}
+        return replace(figures[0], is_lost=figures[1].is_lost, turns=len(is_missed) > 1)
     figure = _of_times(threshold, threshold.statistic, found.times_ms, late_ms)
     left_out = f"{found.never} that never came" if found.never else ""
     return replace(figure, left_out=left_out, cause=f"none of {len(found)} ever came")
@@ -201,7 +215,7 @@ def _of_share(threshold: Threshold, count: int, whole: int, left_out: str = "", 
         return _Figure(None, 0, cause=cause)
     size = max(whole, threshold.samples_least)
     padded = 1 - (whole - count) / size if threshold.least is not None else count / size
-    return _Figure(count / whole, whole, threshold.grade(padded) is Grade.FAILED, left_out)
+    return _Figure(count / whole, whole, threshold.grade(padded) is Grade.FAILED, left_out=left_out)
 
 
 def _counts(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:

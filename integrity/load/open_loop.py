@@ -270,7 +270,7 @@ class OpenLoop:
         self._turns[key] = turn + 1
         return arrival.operations[turn % len(arrival.operations)]
 
-    def _fixed(self, operation: str, own: Mapping[str, Any], pin: Mapping[str, int]) -> dict[str, Any]:
+    def _fixed(self, operation: str, own: Mapping[str, Any], pin: Mapping[str, int | str]) -> dict[str, Any]:
         """Return the arguments that are not drawn: what is the session's own, and where the stream is."""
         fixed = {}
         for name, domain in self._caller.operations[operation].arguments.items():
@@ -278,5 +278,5 @@ class OpenLoop:
                 if domain.pool in own:
                     fixed[name] = own[domain.pool]
                 if name in pin:
-                    fixed[name] = self._caller.world.keys[domain.pool][pin[name] - 1]
+                    fixed[name] = self._caller.world.pinned(domain.pool, pin[name])
         return fixed

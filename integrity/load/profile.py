@@ -56,14 +56,15 @@ class Stream(BoundedSettings):
         operations: one operation, or several that a session does in turn, e.g. scan_in, scan_out, scan_in, ...
         per_minute: how many, of all of them together.
         spacing: at equal distances, or at random ones.
-        pin: argument -> the how-manieth key of its pool, from 1: this stream is that door, that terminal.
+        pin: argument -> the how-manieth key of its pool, from 1: this stream is that door, that terminal; or the name of a
+            pool whose first key it is: somebody of whom more is known.
     """
 
     name: str
     operations: tuple[str, ...] = Field(min_length=1)
     per_minute: Rate
     spacing: Literal["even", "poisson"] = "poisson"
-    pin: Mapping[str, Count] = {}
+    pin: Mapping[str, Count | str] = {}
 
 
 class Burst(BoundedSettings):
@@ -103,7 +104,7 @@ class Subscribers(BoundedSettings):
     disconnect_share: Share = 0.0
     connections: ConnectionCount = 2
     come_share: Share = 0.0
-    pin: Mapping[str, Count] = {}
+    pin: Mapping[str, Count | str] = {}
 
     def times(self, factor: float) -> Self:
         """Return so many times the clients, on as many times the connections."""
@@ -230,6 +231,8 @@ class OpenProfile(Common):
         users: instead of `clients`: so many, with as many times the subscribers, arrivals and limits on rates.
         of_usual: by what users, rate_factor, --rate and --time-scale have multiplied the arrivals.
         watches_trends: a soak: say whether latency, failures or memory rise.
+        fits_hour: it waits, before it begins, until all of it lies in one hour of the clock: limiters that count by the
+            hour begin anew with the next.
         faults: what goes wrong on purpose and when, as `--fault` takes it.
         stages, steps: how the load changes; neither: it does not. The run is as long as they are.
     """
@@ -244,6 +247,7 @@ class OpenProfile(Common):
     users: ClientCount | None = None
     of_usual: float = 1.0
     watches_trends: bool = False
+    fits_hour: bool = False
     faults: tuple[str, ...] = ()
     stages: tuple[LoadStage, ...] = ()
     steps: LoadSteps | None = None
@@ -450,9 +454,12 @@ def _check_names(profile: Profile, system: System, place: str) -> None:
     for each in profile.subscribers:
         at = f"{place}: subscribers {each.name}"
         _all_known(at, f"argument of {each.operation}", each.pin, arguments[each.operation])
+        _all_known(at, "pool", [which for which in each.pin.values() if isinstance(which, str)], system.pools)
     if isinstance(profile, OpenProfile):
         _all_known(place, "pool", profile.own, system.pools)
         for stream in profile.streams:
+            named_pools = [which for which in stream.pin.values() if isinstance(which, str)]
+            _all_known(f"{place}: stream {stream.name}", "pool", named_pools, system.pools)
             for operation in stream.operations:
                 _all_known(f"{place}: stream {stream.name}", f"argument of {operation}", stream.pin, arguments[operation])
 

@@ -52,6 +52,8 @@ def make_result(
     resources = {**resources, "generator_cpu_share": generator.cpu_share, "rss_mb": generator.rss_mb}
     late_ms = max((lag for lag in (lag_ms, loop_lag_p99_ms) if lag is not None), default=None) if open_loop else None
     judged = done.judged
+    ran_s = settings.ran_before_s + (elapsed_s if done.was_stopped else profile.duration_s)
+    shortened = Shortened.of(ran_s, profile.whole_s)
     found: ShapeFound = {}
     if open_loop and isinstance(profile, OpenProfile):
         found = describe_shape(profile, open_loop, done.samples)
@@ -62,6 +64,7 @@ def make_result(
         seconds=judged.seconds,
         resources=resources,
         recoveries=_recoveries(found, effects),
+        shortened=shortened.mark if shortened is not None else "",
     )
     if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
         # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
@@ -84,9 +87,7 @@ def make_result(
         connections=profile.connection_count,
         duration_s=profile.duration_s,
         elapsed_s=round(elapsed_s, 3),
-        shortened=Shortened.of(
-            settings.ran_before_s + (elapsed_s if done.was_stopped else profile.duration_s), profile.whole_s
-        ),
+        shortened=shortened,
         resumes=settings.resumes,
         ended_at_us=done.ended_at_us,
         operations=tuple(operations),

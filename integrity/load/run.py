@@ -24,6 +24,7 @@ from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import find_resources
 from integrity.load.result import make_result, with_end_states
 from integrity.load.run_database import RunDatabase
+from integrity.load.waiting import wait_for_hour
 from integrity.load.work import Work
 from integrity.load.workload import Workload
 from integrity.measure.effects import describe_effects
@@ -43,12 +44,13 @@ def play(request: RunRequest) -> Job[EndedRun]:
     """Run the workload; return when its history is in the database.
 
     Yields:
-        Noted of operations that cannot be called yet, RunPrepared when nothing is left that would refuse the run,
-        RunAdvanced once a second from then on.
+        Noted of what it waits for, and of operations that cannot be called yet, RunPrepared when nothing is left that would
+        refuse the run, RunAdvanced once a second from then on.
 
     Raises:
         AuditError: the run cannot begin, or cannot go on; what was recorded by then is in its folder.
     """
+    yield from wait_for_hour(request.profile)
     workload = Workload(request.system, request.profile, request.bug, request.seed)
     database = RunDatabase(request.target, workload, request.test_database)
     planned = PlannedFaults(request.faults, request.faults_may_overlap, request.server, request.revive)

@@ -191,10 +191,10 @@ class _Subscriber:
             if name != subscription.cursor
         }
         domains = caller.operations[settings.operation].arguments
-        for name, number in settings.pin.items():
+        for name, which in settings.pin.items():
             domain = domains[name]
             if isinstance(domain, KeyOf):
-                self._arguments[name] = caller.world.keys[domain.pool][number - 1]
+                self._arguments[name] = caller.world.pinned(domain.pool, which)
         self._cursor: int | None = None
         self._last_seen: int | None = None
         self._measure = caller.measures.of(settings.operation)

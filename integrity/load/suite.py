@@ -155,6 +155,9 @@ def carried(profile: Profile) -> tuple[Profile, tuple[str, ...]]:
         return profile, ()
     kept, left_out = [], []
     for each in profile.thresholds:
+        if each.of_whole_length:
+            left_out.append(f"{each.operation or 'all'} {each.statistic.replace('_', ' ')} (of the whole length only)")
+            continue
         is_counted = each.kind is not Kind.RESOURCE and each.rows is None and each.operation in (None, *profile.operations)
         count = _expected(profile, each.operation) if is_counted else each.samples_least
         if count >= each.samples_least:

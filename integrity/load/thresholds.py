@@ -63,6 +63,8 @@ class Threshold(BoundedSettings):
         reason: of declined_share: those declined for this reason only.
         most, least: the largest or the smallest value that passes, in ms or as a share; one of them.
         warning, critical: above which somebody should look, and above which it failed.
+        of_whole_length: it is asked of a run as long as its plan only; a shortened one does not measure it, e.g. a limiter
+            that is met after the thousandth call.
         source: who asks for it.
     """
 
@@ -102,6 +104,7 @@ class Threshold(BoundedSettings):
     warning: Amount | None = None
     critical: Amount | None = None
     least: Amount | None = None
+    of_whole_length: bool = False
     source: str
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ class Workload:
     def needed_keys(self) -> dict[str, int]:
         """How many keys of each pool there must be: one to draw, and each that a stream is pinned to."""
         needed: dict[str, int] = {}
-        pins: list[tuple[str, Mapping[str, int]]] = [(operation, {}) for operation in self.profile.operations]
+        pins: list[tuple[str, Mapping[str, int | str]]] = [(operation, {}) for operation in self.profile.operations]
         if isinstance(self.profile, OpenProfile):
             needed = dict.fromkeys(self.profile.own, 1)
             pins += [(operation, stream.pin) for stream in self.profile.streams for operation in stream.operations]
@@ -71,5 +71,7 @@ class Workload:
         for operation, pin in pins:
             for argument, domain in self.system.operations[operation].arguments.items():
                 if isinstance(domain, KeyOf) and not isinstance(domain, NewKey):
-                    needed[domain.pool] = max(needed.get(domain.pool, 1), pin.get(argument, 1))
+                    which = pin.get(argument, 1)
+                    pool, number = (which, 1) if isinstance(which, str) else (domain.pool, which)
+                    needed[pool] = max(needed.get(pool, 1), number)
         return needed

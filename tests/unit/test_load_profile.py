@@ -124,6 +124,14 @@ def test_a_project_replaces_keys_and_extends_profiles() -> None:
             {"pilot": {"streams": [{"name": "d", "operations": ["sell"], "per_minute": 1, "pin": {"gateway_id": 1}}]}},
             "unknown argument of sell 'gateway_id'",
         ),
+        (
+            {
+                "pilot": {
+                    "streams": [{"name": "d", "operations": ["sell"], "per_minute": 1, "pin": {"terminal_id": "bars"}}]
+                }
+            },
+            "unknown pool 'bars'",
+        ),
     ],
 )
 def test_a_mistake_in_a_profile_is_named(overrides: Mapping[str, Mapping[str, Any]], message: str) -> None:

@@ -1,5 +1,7 @@
 """A threshold passes only when it was measured, by a generator that kept its own times."""
 
+from typing import Any
+
 import pytest
 
 from integrity.clients.driver import Returned
@@ -224,21 +226,42 @@ def rows(*times_ms: float | None) -> RowTimes:
     return found
 
 
-def of_rows(found: RowTimes, **settings: object) -> ThresholdJudgement:
+def of_rows(found: RowTimes, lag_p99_ms: float | None = None, **settings: Any) -> ThresholdJudgement:
     threshold = Threshold.model_validate({"rows": "shop/taps", "source": "a plan", **settings})
-    (judgement,) = judge([threshold], measured(OK), None, seconds=2, rows={"shop/taps": found})
+    (judgement,) = judge([threshold], measured(OK), lag_p99_ms, seconds=2, rows={"shop/taps": found})
     return judgement
 
 
 def test_an_end_state_is_judged_on_rows_and_not_on_how_calls_were_answered() -> None:
     """W3: "NFC success above 99%" passed with the relay down: the taps were taken, and none was ever answered."""
-    share = {"statistic": "reached_share", "within_ms": 2000, "least": 0.99}
+    share: dict[str, Any] = {"statistic": "reached_share", "within_ms": 2000, "least": 0.99}
 
     assert of_rows(rows(*[5.0] * 99, 1999.0), **share).state is Grade.PASSED
     assert of_rows(rows(*[None] * 17), **share).state is Grade.FAILED, "17 of 100 are lost already"
     assert of_rows(rows(*[5.0] * 98, 2001.0, None), **share).measured == pytest.approx(0.98, abs=0.003)
     assert of_rows(rows(), **share).reason == "the query found nothing of this run"
     assert of_rows(rows(*[5.0] * 99), **share).state is Grade.NOT_MEASURED
+
+
+def test_what_was_in_time_but_for_the_generators_lateness_is_unknown_and_not_missed() -> None:
+    share: dict[str, Any] = {"statistic": "reached_share", "within_ms": 2000, "least": 0.99}
+    late = rows(*[5.0] * 90, *[2050.0] * 10)
+
+    assert of_rows(late, **share).state is Grade.FAILED
+    assert of_rows(late, 40.0, **share).state is Grade.FAILED
+    assert of_rows(late, 60.0, **share).state is Grade.UNKNOWN
+    assert of_rows(rows(*[1950.0] * 100), 60.0, **share).state is Grade.UNKNOWN
+    assert of_rows(rows(*[5.0] * 90, *[None] * 10), 60.0, **share).state is Grade.FAILED, "what never came was not late"
+
+
+def test_a_limit_of_the_whole_length_is_not_measured_by_a_shortened_run() -> None:
+    """A limiter that is met after the thousandth call passed after the thirtieth, or failed for not being met."""
+    declared = {"statistic": "declined_share", "least": 0.09, "of_whole_length": True, "source": "a plan"}
+    threshold = Threshold.model_validate(declared)
+    (whole,) = judge([threshold], measured(*[OK] * 30), None, seconds=2)
+    (part,) = judge([threshold], measured(*[OK] * 30), None, seconds=2, shortened="4 s of the plan's 2m")
+    assert (whole.state, part.state) == (Grade.FAILED, Grade.NOT_MEASURED)
+    assert "4 s of the plan's 2m" in part.reason
 
 
 def test_the_times_of_rows_leave_out_what_never_came_and_say_so() -> None:

@@ -23,6 +23,16 @@ INBOX = System(
         "businesses": "select id from inbox.businesses order by id",
         "conversations": "select id from inbox.conversations order by id",
         "whatsapp": "select id from inbox.conversations where channel = 'whatsapp' order by id",
+        "unused_whatsapp": """
+            select id from inbox.conversations
+            where channel = 'whatsapp' and not exists (
+                select 1 from inbox.rate_windows
+                where rate_windows.member_id = conversations.member_id
+                and rate_windows.channel = conversations.channel
+                and rate_windows.hour = to_char(current_timestamp, 'YYYY-MM-DD HH24')
+            )
+            order by id
+        """,
         "email": "select id from inbox.conversations where channel = 'email' order by id",
         "sms": "select id from inbox.conversations where channel = 'sms' order by id",
     },
