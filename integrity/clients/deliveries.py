@@ -7,6 +7,7 @@ that are due at the same instant are sent at the same instant: who takes the fir
 
 import asyncio
 import heapq
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -53,6 +54,7 @@ class Due:
     Args:
         retry_s: when it is sent again if it was not acknowledged.
         attempt: 1, and 1 more each time it is sent again.
+        service: whose it is.
     """
 
     at_us: int
@@ -62,6 +64,23 @@ class Due:
     retry_s: float
     attempt: int = 1
     meeting: Meeting | None = None
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedWebhooks:
+    """What one service owes one operation at a moment.
+
+    Args:
+        again: of them, those that were sent before and not acknowledged.
+        last_due_s: until the last of them is due; 0: all are.
+    """
+
+    service: str
+    operation: str
+    count: int
+    again: int
+    last_due_s: float
 
 
 class Deliveries:
@@ -82,13 +101,40 @@ class Deliveries:
     def next_at_us(self) -> int | None:
         return self._heap[0][0] if self._heap else None
 
-    def add(self, deliveries: Sequence[Delivery], *, now_us: int, origin: CausingCall, retry_s: float) -> None:
+    def add(
+        self,
+        deliveries: Sequence[Delivery],
+        *,
+        now_us: int,
+        origin: CausingCall,
+        retry_s: float,
+        service: str = "",
+    ) -> None:
         for _, group in groupby(sorted(deliveries, key=_delay), key=_delay):
             together = list(group)
             meeting = Meeting(len(together)) if len(together) > 1 else None
             for delivery in together:
                 at_us = now_us + round(delivery.delay_s * 1_000_000)
-                self._push(Due(at_us, delivery.operation, delivery.arguments, origin, retry_s, meeting=meeting))
+                self._push(
+                    Due(at_us, delivery.operation, delivery.arguments, origin, retry_s, meeting=meeting, service=service)
+                )
+
+    def queued(self, now_us: int) -> list[QueuedWebhooks]:
+        """Return what is queued, by service and operation; the most first."""
+        by_origin: defaultdict[tuple[str, str], list[Due]] = defaultdict(list)
+        for _, _, due in self._heap:
+            by_origin[due.service, due.operation].append(due)
+        found = [
+            QueuedWebhooks(
+                service,
+                operation,
+                len(owed),
+                sum(due.attempt > 1 for due in owed),
+                max(0.0, (max(due.at_us for due in owed) - now_us) / 1_000_000),
+            )
+            for (service, operation), owed in by_origin.items()
+        ]
+        return sorted(found, key=lambda each: -each.count)
 
     def take(self, now_us: int) -> Due | None:
         """Return a delivery that is due, the longest due first, or None."""

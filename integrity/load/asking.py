@@ -54,7 +54,9 @@ class OutsideServices:
         self._conduct.note_reaction(step.service, reaction.answer, len(reaction.deliveries))
         for operation in (origin.operation, *(each.operation for each in reaction.deliveries)):
             self.relied_on[operation].add(step.service)
-        self._deliveries.add(reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s)
+        self._deliveries.add(
+            reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s, service=step.service
+        )
         return reaction, now_us
 
     def measure_of(self, step: Request) -> DependencyMeasure:
@@ -68,6 +70,7 @@ class Asking:
 
     Attributes:
         count: of requests; waited_us: how long the call waited for their answers.
+        awaited: the service whose answer it waits for; empty: none.
     """
 
     __slots__ = (
@@ -78,6 +81,7 @@ class Asking:
         "_operation_id",
         "_origin",
         "_services",
+        "awaited",
         "count",
         "waited_us",
     )
@@ -85,6 +89,7 @@ class Asking:
     def __init__(self, services: OutsideServices, operation_id: UUID, client: Client, origin: CausingCall) -> None:
         self.count = 0
         self.waited_us = 0
+        self.awaited = ""
         self._services = services
         self._operation_id = operation_id
         self._client = client
@@ -109,6 +114,8 @@ class Asking:
         self._asked_us, self._answer = asked_us, reaction.answer
         if returned_us is not None:
             measure.add(reaction.answer, 0.0)
+        else:
+            self.awaited = step.service
         return reaction
 
     def answered(self) -> None:
@@ -116,5 +123,6 @@ class Asking:
         returned_us = self._services.clock.now_us()
         took_us = returned_us - self._asked_us
         self.waited_us += took_us
+        self.awaited = ""
         self._services.append(encode_request_returned(self._operation_id, returned_us))
         self._measure.add(self._answer, took_us / 1000)

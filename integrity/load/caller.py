@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 from uuid import UUID
@@ -32,6 +33,16 @@ ABANDON_STEPS_MOST = 10
 
 STATEMENT_ENDED = "57014"
 """SQLSTATE of a statement that was cancelled, e.g. because it took too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A call that has not returned; asking knows whose answer it waits for."""
+
+    operation: str
+    arguments: Mapping[str, Any]
+    invoked_at_us: int
+    asking: Asking
 
 
 class CallLog(Protocol):
@@ -90,7 +101,7 @@ class Caller:
         self._keeps_settlements = keeps_settlements
         self._drawn = 0
         self._turn_at = profile.hot_turn_calls or None
-        self._in_flight: dict[Driver, tuple[int, Mapping[str, Any]]] = {}
+        self._in_flight: dict[Driver, UnderWay] = {}
         self.conduct = conduct or Conduct(profile.services, system.services)
         self.services = OutsideServices(
             system, conduct=self.conduct, clock=clock, deliveries=self.deliveries, append=history.append_request
@@ -136,9 +147,9 @@ class Caller:
             intended_at_us = invoked_at_us
         operation_id = client.operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
         self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
-        self._in_flight[driver] = (invoked_at_us, arguments)
         abandon = self._draw_abandon(operation, client.sources.draws)
         asking = Asking(self.services, operation_id, client, CausingCall(operation, intended_at_us))
+        self._in_flight[driver] = UnderWay(operation, arguments, invoked_at_us, asking)
 
         def pushed(events: Rows) -> None:
             if push is not None:
@@ -213,7 +224,12 @@ class Caller:
     @property
     def under_way_since_us(self) -> int | None:
         """When the oldest call was made that has not returned; None: there is none."""
-        return min((invoked_at_us for invoked_at_us, _ in self._in_flight.values()), default=None)
+        return min((call.invoked_at_us for call in self._in_flight.values()), default=None)
+
+    @property
+    def under_way(self) -> list[UnderWay]:
+        """The calls that have not returned."""
+        return list(self._in_flight.values())
 
     def hang_up(self) -> int:
         """Cut off the calls that have waited longer than clients do, or come from a device that is offline; say how many.
@@ -221,9 +237,10 @@ class Caller:
         What becomes of such a call depends on how far it was: see driver.py.
         """
         conduct, now_us, count = self.conduct, self.clock.now_us(), 0
-        for driver, (invoked_at_us, arguments) in list(self._in_flight.items()):
-            is_impatient = conduct.patience_s is not None and now_us - invoked_at_us > conduct.patience_s * 1_000_000
-            if is_impatient or conduct.is_offline(arguments):
+        for driver, call in list(self._in_flight.items()):
+            waited_us = now_us - call.invoked_at_us
+            is_impatient = conduct.patience_s is not None and waited_us > conduct.patience_s * 1_000_000
+            if is_impatient or conduct.is_offline(call.arguments):
                 driver.connection.abort()
                 count += 1
         conduct.counts["calls given up on"] += count

@@ -110,6 +110,7 @@ def make_result(
         watches_trends=isinstance(profile, OpenProfile) and profile.watches_trends,
         undelivered=done.owed.webhooks,
         owed=done.owed,
+        drain=done.drain,
         settled_at_us=done.settled_at_us,
         reconnects=done.reconnects,
         loop_lag_p99_ms=loop_lag_p99_ms,

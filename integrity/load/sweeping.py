@@ -38,6 +38,7 @@ class Sweeping:
     Attributes:
         still_open: operation -> rows that it was to take up and that are open.
         is_settled: nothing is open, or nothing more comes of asking.
+        calls, troubled: operation -> calls that took up what was open, and those that met with trouble of a service.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Sweeping:
     ) -> None:
         self.still_open: dict[str, int] = {}
         self.is_settled = not system.sweeps
+        self.calls: Counter[str] = Counter()
+        self.troubled: Counter[str] = Counter()
         self._in_vain: Counter[str] = Counter()
         self._sweeps = system.sweeps
         self._caller = caller
@@ -102,6 +105,8 @@ class Sweeping:
                 await self._caller.call(driver, client, operation, arguments, None)
                 # Counted for the very rows that it was about: fewer are open next time, or it was in vain.
                 self._in_vain[str((operation, row))] += client.troubled == troubled
+                self.calls[operation] += 1
+                self.troubled[operation] += client.troubled != troubled
 
         async with asyncio.TaskGroup() as group:
             for client, driver in self._workers:

@@ -18,6 +18,7 @@ from integrity.faults.reach import Reliance
 from integrity.load.caller import Caller
 from integrity.load.client import Clock
 from integrity.load.closed_loop import ClosedLoop
+from integrity.load.draining import Draining
 from integrity.load.fault_windows import FaultWindows, JudgedPart
 from integrity.load.faulting import Faulting
 from integrity.load.generator import Generator
@@ -30,6 +31,7 @@ from integrity.load.sweeping import Sweeping
 from integrity.load.workload import Workload
 from integrity.measure.calls import Measures
 from integrity.measure.dependencies import Dependencies
+from integrity.runs.draining import Drain
 from integrity.runs.folder import Recorder
 from integrity.runs.result import GeneratorUse, Owed
 from integrity.runs.samples import RunSample
@@ -50,6 +52,7 @@ class WorkDone:
         settled_at_us: when all was; what is open still was asked about in vain. None: time or the database cut it off.
         loop_lags_ms: how late the event loop was, every now and then.
         dependencies: what outside services were asked.
+        drain: what it waited for at its end.
         judged: what thresholds are judged on: without what faults did while they lasted.
         open_loop: None for a closed profile.
         samples: one a second.
@@ -63,6 +66,7 @@ class WorkDone:
     ended_at_us: int
     owed: Owed
     settled_at_us: int | None
+    drain: Drain
     measures: Measures
     dependencies: Dependencies
     judged: JudgedPart
@@ -164,19 +168,26 @@ class Work:
         stopping.cancel()
         self.elapsed_s = loop.time() - self._started_at
         await self._faulting.finish()
-        self.fault_windows.close(self._clock.now_us())
+        draining = self.draining = Draining(self.caller)
         self._sample()
         self._phase = "finishing"
         # Nobody dies any more, or a delivery might never arrive.
         self.caller.is_abandoning = False
         give_up_at = loop.time() + (STOPPED_DRAIN_S if self.was_stopped else profile.drain_s)
-        if await self._finish(work, give_up_at):
+        has_returned = await self._finish(work, give_up_at)
+        self.fault_windows.close(self._clock.now_us())
+        draining.mark("calls")
+        if has_returned:
             if self.was_stopped:
                 self.caller.deliveries.hasten(self._clock.now_us())
-            if await self._finish(asyncio.create_task(self.model.drain()), give_up_at):
+            has_delivered = await self._finish(asyncio.create_task(self.model.drain()), give_up_at)
+            draining.mark("webhooks")
+            if has_delivered:
                 await self._finish(asyncio.create_task(self._sweep()), give_up_at)
+                draining.mark("sweeps")
             if await self._finish(asyncio.create_task(self.subscribers.settle()), give_up_at):
                 await self.subscribers.close()
+            draining.mark("streams")
             await self.model.close()
 
     async def _sweep(self) -> None:
@@ -200,6 +211,7 @@ class Work:
             ended_at_us=self._clock.now_us(),
             owed=self._owed(),
             settled_at_us=self.settled_at_us,
+            drain=self.draining.ended(self.sweeping),
             measures=self.caller.measures,
             dependencies=self.caller.services.measures,
             judged=self.fault_windows.judged(self.elapsed_s),
@@ -224,7 +236,10 @@ class Work:
     def _owed(self) -> Owed:
         still_open = self.sweeping.still_open if self.sweeping is not None else {}
         left = {operation: count for operation, count in still_open.items() if count}
-        return Owed(webhooks=self.caller.deliveries.outstanding, open=left)
+        owing = {each.service: 0 for each in self.caller.deliveries.queued(self._clock.now_us())}
+        for each in self.caller.deliveries.queued(self._clock.now_us()):
+            owing[each.service] += each.count
+        return Owed(webhooks=self.caller.deliveries.outstanding, open=left, of_services=owing)
 
     async def _finish(self, work: "asyncio.Task[None]", give_up_at: float) -> bool:
         """Return whether the work ended in time; if not, its calls are cut off and left as unknown."""

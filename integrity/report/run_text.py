@@ -12,6 +12,7 @@ from integrity.load.profile import Profile
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted
 from integrity.report.dependency_text import render_dependencies
+from integrity.report.drain_text import explain_drain
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.figures import (
     NONE,
@@ -244,9 +245,13 @@ def _notes(result: RunResult) -> list[str]:
     if settled:
         lines.append(settled)
     if result.undelivered:
+        whose = ", ".join(f"{count} of {name}" for name, count in (result.owed.of_services if result.owed else {}).items())
         lines.append(
-            f"{counted(result.undelivered, 'webhook was', 'webhooks were')} still owed when the run gave up on them."
+            f"{counted(result.undelivered, 'webhook was', 'webhooks were')} still owed when the run gave up on them"
+            + (f": {whose}." if whose else ".")
         )
+    if ending := explain_drain(result.drain):
+        lines.append(ending)
     lines += _owed(result)
     blocks = ["\n".join(map(fold, lines))]
     if result.reasons:

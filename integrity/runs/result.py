@@ -12,6 +12,7 @@ from integrity.monitor.limits import CRITICAL
 from integrity.monitor.summary import MonitorSummary
 from integrity.numbers import show_duration
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
+from integrity.runs.draining import Drain
 from integrity.runs.effects import FaultEffect
 from integrity.runs.files import RESULT_FILE
 from integrity.runs.percentiles import Percentiles
@@ -92,10 +93,16 @@ class ReasonCount(OfOperation):
 
 
 class Owed(DocumentPart):
-    """What was neither delivered nor taken up: open rows by the operation that would have ended them."""
+    """What was neither delivered nor taken up.
+
+    Args:
+        open: rows by the operation that would have ended them.
+        of_services: of the webhooks that were not on their way just then, whose they are.
+    """
 
     webhooks: int
     open: Mapping[str, int]
+    of_services: Mapping[str, int] = {}
 
 
 class Arrivals(DocumentPart):
@@ -199,6 +206,7 @@ class RunResult(Document):
         elapsed_s: while calls were drawn.
         operations: the busiest first, and one of all together named "total" last.
         dependencies: the services that calls asked, the busiest first; own: the time of these calls apart from theirs.
+        drain: what it waited for behind its last call by plan; None: of an earlier version.
         settled_at_us: when nothing was owed any more; None: time or the database cut that off.
         resumes: the run that it goes on with, whose figures are not in it; empty: none.
         shortened: None: it was as long as its plan, or longer.
@@ -239,6 +247,7 @@ class RunResult(Document):
     reasons: tuple[ReasonCount, ...] = ()
     undelivered: int
     owed: Owed | None = None
+    drain: Drain | None = None
     settled_at_us: int | None = None
     reconnects: int
     loop_lag_p99_ms: float | None
