@@ -95,7 +95,7 @@ def test_an_alert_says_the_worst_value_when_it_was_the_limit_and_its_source() ->
     (alert,) = find_alerts(facts, [sample(), sample(7.0, activity={"busy": 48}), sample(8.0, activity={"busy": 40})])
     assert alert.sentence == "pool near exhaustion: 48 of 50 busy (96%) at 7 s, over 95%"
     assert (alert.value, alert.limit, alert.at_s) == (0.96, 0.95, 7.0)
-    assert "voting plan" in alert.source
+    assert "load test plan" in alert.source
 
 
 def pair(pid: int, blocker: int, *, waited_s: float, **more: Any) -> dict[str, Any]:

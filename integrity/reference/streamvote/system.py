@@ -44,6 +44,6 @@ STREAMVOTE = System(
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
     limits={
-        "pool": PlannedLimit(0.70, 0.95, "voting plan: connections below 70% of the pool"),
+        "pool": PlannedLimit(0.70, 0.95, "load test plan: connections below 70% of the pool"),
     },
 )
