@@ -46,6 +46,13 @@ def part_s(profile: OpenProfile, name: str) -> float:
     return sum(stage.duration_s for stage in profile.stages if name in (stage.part, stage.name))
 
 
+def come_s(profile: OpenProfile) -> float:
+    """Return within how many seconds its users have come: those who stream, and the calls of all of them."""
+    (listeners,) = profile.subscribers
+    assert listeners.come_share * profile.duration_s == pytest.approx(profile.stages[1].duration_s, rel=0.03)
+    return profile.stages[1].duration_s
+
+
 def share(profile: OpenProfile, *operations: str) -> float:
     return per_s(profile, *operations) / per_s(profile, *READS, *PAYMENTS, *CARDS, *SALE)
 
@@ -98,8 +105,8 @@ PLANNED: list[tuple[str, str, str, Any, Any]] = [
             "db_latency",
         ],
     ),
-    ("D02", M, "sanity", lambda p: (p.clients, p.duration_s), (10, 300)),
-    ("D81", M, "ci-smoke", lambda p: (p.clients, p.duration_s), (10, 120)),
+    ("D02", M, "sanity", lambda p: (p.clients, p.duration_s, come_s(p)), (10, 300, 10 / 2)),
+    ("D81", M, "ci-smoke", lambda p: (p.clients, p.duration_s, come_s(p)), (10, 120, 10 / 2)),
     ("D09", M, "capacity", lambda p: [streams(p) * f for f in p.steps.factors], [50, 100, 200, 300, 400]),
     ("D11", M, "capacity", lambda p: p.steps.step_s, 300),
     ("D19", M, "throughput", lambda p: p.clients, 100),
@@ -110,7 +117,7 @@ PLANNED: list[tuple[str, str, str, Any, Any]] = [
         lambda p: [round(60 * per_s(p, "send_message") / 100 * f) for f in p.steps.factors],
         [2, 3, 4, 6, 12],
     ),
-    ("D26", M, "burst", lambda p: (p.clients, streams(p), part_s(p, "ramp"), p.duration_s), (250, 250, 10, 300)),
+    ("D26", M, "burst", lambda p: (p.clients, streams(p), come_s(p), p.duration_s), (250, 250, 250 / 25, 300)),
     ("D26", M, "burst", lambda p: 60 * per_s(p, "send_message") * peak_factor(p) / p.clients, 12),
     ("D33", M, "soak", lambda p: (p.clients, streams(p), p.duration_s), (150, 150, 3600)),
     ("D33", M, "soak", lambda p: 60 * per_s(p, "send_message") / p.clients, 60 / 25),
