@@ -71,6 +71,7 @@ EVERY: dict[str, int] = {
     "test_a_sound_system_is_silent_over_many_seeds": 3,
     # Whole files, whose tests each start a process or a server, or make a world, a run or a search of their own.
     "test_own_system.py": 2,  # one engine a run: each of its tests has both, in one order
+    "test_widths.py": 8,  # two projects at four widths; what needs no database is in tests/unit/test_screens.py
     "test_servers.py": 6,  # each of its tests has the six servers in one order, and all play on the same one
     "test_strangers.py": 5,  # each of its tests has two engines and three layouts: no divisor of six
     **dict.fromkeys(
@@ -117,7 +118,6 @@ EVERY: dict[str, int] = {
             "test_stop.py",
             "test_stored_places.py",
             "test_suite_command.py",
-            "test_widths.py",
         ),
         2,
     ),

@@ -55,7 +55,7 @@ def start(project_folder: Path, database: str | None) -> None:
     make_state_folder(open_project(project_folder))
     server.start()
     status = server.status()
-    write_result(f"PostgreSQL {status.version} is running, pid {status.pid}: {status.url}")
+    write_result(f"PostgreSQL {status.version} is running, pid {status.pid}:\n  {status.url}", is_verbatim=True)
 
 
 @command.command()
@@ -96,7 +96,8 @@ def status(project_folder: Path, database: str | None, is_json: bool) -> int:
         }
         write_json(fields)
     elif found.is_running:
-        write_result(f"PostgreSQL {found.version} is running, pid {found.pid}, since {found.started_at}: {found.url}")
+        said = f"PostgreSQL {found.version} is running, pid {found.pid}, since {found.started_at}:\n  {found.url}"
+        write_result(said, is_verbatim=True)
     elif found.version is None:
         write_result(f"Not running; there is no data yet in {found.home}.")
     else:
@@ -115,7 +116,7 @@ def url(project_folder: Path, database: str | None) -> None:
     \b
     Example: psql "$(integrity db url)"
     """
-    write_result(str(open_target(open_project(project_folder), database)))
+    write_result(str(open_target(open_project(project_folder), database)), is_verbatim=True)
 
 
 @command.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})

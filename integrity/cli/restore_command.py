@@ -16,7 +16,6 @@ from integrity.cli.options import (
 from integrity.cli.snapshot_command import is_embedded
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.report.values import name_database
 from integrity.typed import typed
 
 
@@ -47,7 +46,7 @@ def command(
     taken_at = f"{copy.taken_at.astimezone():%Y-%m-%d %H:%M:%S}"
     if not is_sure:
         size = show_size(copy.size_bytes)
-        write_note(f"{name_database(str(target))}: will be as at {taken_at}, {size}; what it holds now is lost.")
+        write_note(f"{target}: will be as at {taken_at}, {size}; what it holds now is lost.")
         tell_lost("It got since then, and would lose", find_lost(target, copy))
         again = typed(f"restore {name} --yes")
         if not confirm("Restore it?", without_terminal=again):
@@ -62,5 +61,5 @@ def command(
     tell_ended(restored.ended)
     tell_lost("It had got since then, and has lost", restored.lost)
     drop = typed(f"snapshot --drop {name}")
-    write_result(f"{name_database(str(target))} is as it was at {taken_at}; the snapshot stays.\nTo drop it: {drop}")
+    write_result(f"{target} is as it was at {taken_at}; the snapshot stays.\nTo drop it: {drop}")
     return ExitCode.OK

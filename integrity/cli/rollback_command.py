@@ -8,7 +8,6 @@ from integrity.cli.asking import confirm
 from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_note
-from integrity.report.values import name_database
 from integrity.typed import typed
 
 
@@ -35,7 +34,7 @@ def command(*, is_sure: bool, is_dry: bool, database: str | None, project_folder
         write_removal(target, contents, emptied, is_json=is_json)
         return ExitCode.OK
     if contents.is_ours:
-        write_note(f"{name_database(str(target))}: will be removed:\n{list_ours(contents, emptied)}")
+        write_note(f"{target}: will be removed:\n{list_ours(contents, emptied)}")
         again = typed("rollback --yes")
         if not is_sure and not confirm("Remove them?", without_terminal=again):
             write_note("Nothing was removed.")

@@ -19,7 +19,6 @@ from integrity.cli.options import (
 from integrity.errors import UsageError
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.report.values import name_database
 from integrity.typed import typed
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def command(
         return ExitCode.OK
     tell_ended(taken.ended)
     kept = f"kept as {taken.copy.name}, {show_size(taken.copy.size_bytes)}, in {taken.copy.place}"
-    write_result(f"{name_database(str(target))}: {kept}")
+    write_result(f"{target}: {kept}")
     write_result(f"To put it back: {typed(f'restore {taken.copy.name}')}")
     return ExitCode.OK
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from integrity.events import AuditFinished, AuditStarted, Event, InvariantJudged
 from integrity.exit_codes import Shortfall, exit_code_of, shortfalls_of
 from integrity.numbers import counted
-from integrity.report.values import name_database
+from integrity.report.terminal import name_database
 from integrity.verdict import Severity, Verdict
 
 NAMES_SHOWN = 3

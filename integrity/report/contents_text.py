@@ -8,7 +8,6 @@ from integrity.database.removal import Emptied
 from integrity.engines.target import Target
 from integrity.numbers import counted
 from integrity.report.terminal import write_json, write_result
-from integrity.report.values import name_database
 
 
 def write_removed(target: Target, contents: Contents, emptied: Emptied, runs_folder: Path, *, is_json: bool) -> None:
@@ -24,7 +23,7 @@ def write_removed(target: Target, contents: Contents, emptied: Emptied, runs_fol
         write_json({**done, "kept": list(contents.foreign), "staying": _staying(emptied)})
         return
     if not contents.is_ours:
-        write_result(f"{name_database(str(target))}: nothing here was made by seed or run; nothing was removed.")
+        write_result(f"{target}: nothing here was made by seed or run; nothing was removed.")
         return
     if emptied.going:
         write_result(f"Removed {_count_rows(emptied.going)}.")
@@ -52,8 +51,8 @@ def write_removal(target: Target, contents: Contents, emptied: Emptied, *, is_js
 
 def _render_removal(target: Target, contents: Contents, emptied: Emptied, rows: Mapping[str, Mapping[str, int]]) -> str:
     if not rows:
-        return f"{name_database(str(target))}: nothing here was made by seed or run; nothing would be removed."
-    lines = [f"{name_database(str(target))}: would be removed:"]
+        return f"{target}: nothing here was made by seed or run; nothing would be removed."
+    lines = [f"{target}: would be removed:"]
     for schema, counts in rows.items():
         lines.append(f"  {schema}: {counted(len(counts), 'table')}, {counted(sum(counts.values()), 'row')}")
         lines += [f"    {table}: {counted(count, 'row')}" for table, count in counts.items()]

@@ -7,7 +7,6 @@ from integrity.engines.copies import Kept
 from integrity.engines.target import Target
 from integrity.report.layout import lay_table
 from integrity.report.terminal import write_json, write_note, write_result
-from integrity.report.values import name_database
 
 LOST_SHOWN_MOST = 12
 
@@ -50,7 +49,7 @@ def copy_fields(copy: Kept) -> dict[str, Any]:
 
 def _table(target: Target, copies: Sequence[Kept]) -> str:
     if not copies:
-        return f"{name_database(str(target))} has no snapshots."
+        return f"{target} has no snapshots."
     rows = [
         [copy.name, f"{copy.taken_at.astimezone():%Y-%m-%d %H:%M:%S}", show_size(copy.size_bytes), copy.place]
         for copy in copies

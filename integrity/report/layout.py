@@ -137,18 +137,56 @@ def fold(text: str, *, width: int | None = None, hanging: str = "  ") -> str:
     return "\n".join(each for line in text.split("\n") for each in _fold_line(line, room, hanging))
 
 
+def fit_timeline(lines: Sequence[str], *, width: int | None = None) -> list[str]:
+    """Return a race's timeline on a terminal narrower than it was laid out for: its columns overlap, and no line is folded.
+
+    Each line is of one actor alone, so that it may begin further to the left.
+    """
+    room = (width or terminal_width()) - _TIMELINE_NUMBER
+    margins: list[int] = []
+    for line in lines:
+        indent = len(line) - _TIMELINE_NUMBER - len(line[_TIMELINE_NUMBER:].lstrip())
+        is_first = bool(line[:_TIMELINE_NUMBER].strip()) or not margins
+        margins.append(indent if is_first else min(indent, margins[-1]))  # what goes on is further in than its actor
+    widest = max((len(line) - _TIMELINE_NUMBER - margin for line, margin in zip(lines, margins, strict=True)), default=0)
+    last = max(margins, default=0)
+    if last + widest <= room or widest > room:
+        return list(lines)
+    return [
+        f"{line[:_TIMELINE_NUMBER]}{' ' * (margin * (room - widest) // last)}{line[_TIMELINE_NUMBER + margin :]}"
+        for line, margin in zip(lines, margins, strict=True)
+    ]
+
+
+_TIMELINE_NUMBER = 4  # letters in front of what an actor did
+
+
 def fold_all(text: str) -> str:
-    """Return a result, a note or an error no wider than the terminal.
+    """Return a result, a note or an error no wider than the terminal; a socket's URL without the middle of its folder.
 
     Its prose is folded, what stands in columns goes on below its last one, a command on a line of its own stays one that
     can be pasted, and a line of SQL with a caret below it stays whole: broken, the caret would point at another word.
     """
-    lines = text.split("\n")
+    lines = _SOCKET_URL.sub(_shorten, text).split("\n")
     below = [*lines[1:], ""]
     return "\n".join(
         line if next_line.strip() == "^" else _fold_command(line) or fold(line, hanging=_hanging(line))
         for line, next_line in zip(lines, below, strict=True)
     )
+
+
+def _shorten(found: re.Match[str]) -> str:
+    """Return a URL as it is, where it fits in a line, or is to be pasted; else with a … in it."""
+    if len(found[0]) <= terminal_width() - _WORD_MARGIN:
+        return found[0]
+    first, last = found["host"].strip("/").split("/", 1)[0], found["host"].rsplit("/", 1)[-1]
+    return found[0].replace(found["host"], f"/{first}/…/{last}")
+
+
+_SOCKET_URL = re.compile(
+    r"(?<!--database )(?<!['\"=])postgresql://[^\s'\"?]*\?[^\s'\"]*?\bhost=(?P<host>/[^\s'\"&]+)[^\s'\"]*"
+)
+_WORD_MARGIN = 6  # what may stand in front of a URL in its line
 
 
 def _fold_command(line: str) -> str | None:
@@ -191,12 +229,17 @@ def _fold_line(line: str, room: int, hanging: str) -> list[str]:
 def lay_command(text: str, *, label: str = "", width: int | None = None) -> str:
     r"""Return a command behind its label; a long one is broken before its options, each line but the last with a \.
 
+    A label that leaves its first words no room has a line of its own.
+
     Args:
         label: e.g. "replay: ".
     """
     room = width or terminal_width()
+    parts = list(_parts(text))
     lines = [label]
-    for part in _parts(text):
+    if label.strip() and len(label) + len(parts[0]) > room - 2 * (len(parts) > 1):
+        lines = [label.rstrip(), "    "]
+    for part in parts:
         grown = f"{lines[-1]}{part}" if lines[-1] in (label, "    ") else f"{lines[-1]} {part}"
         if len(grown) > room - 2 and lines[-1] not in (label, "    "):
             lines[-1] += " \\"

@@ -4,7 +4,7 @@ from typing import Any
 
 from integrity.numbers import counted
 from integrity.race.learned_pass import LearnedPass, Outcome, TransactionPair
-from integrity.report.layout import fold
+from integrity.report.layout import fit_timeline, fold
 from integrity.report.terminal import write_json, write_result
 
 # What a token would stand for is the values of this pass, which the next one may not have.
@@ -35,7 +35,14 @@ def render_pass(learned: LearnedPass) -> str:
         lines += [fold(f"   {pair.conflict.reason}"), fold(f"   {_outcome(pair)}")]
         if pair.outcome is Outcome.WRONG and pair.finding is not None and not is_shown:
             is_shown = True
-            lines += ["", *pair.finding.timeline, "", *map(fold, pair.finding.explanation[:-1]), "", fold(_REPLAY)]
+            lines += [
+                "",
+                *fit_timeline(pair.finding.timeline),
+                "",
+                *map(fold, pair.finding.explanation[:-1]),
+                "",
+                fold(_REPLAY),
+            ]
         if pair.outcome in (Outcome.WRONG, Outcome.SUSPECTED):
             lines.append(fold(f"   next: {_next(pair)}"))
     if learned.left_out:

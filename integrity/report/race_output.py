@@ -4,7 +4,7 @@ from integrity.events import Event
 from integrity.race.played import Played
 from integrity.race.raced import Mutated, Raced, Replayed, Reproduced
 from integrity.race.trial.mutate import Mutation
-from integrity.report.layout import lay_command
+from integrity.report.layout import fit_timeline, lay_command
 from integrity.report.race_coverage import render_coverage, render_matrix
 from integrity.report.race_json import mutated_json, played_json, raced_json, replays_json, reproduced_json
 from integrity.report.race_text import (
@@ -66,7 +66,7 @@ def write_replayed(replayed: Replayed, *, is_showing: bool, is_json: bool) -> No
     if is_showing and replayed.finding is not None:
         write_result(render_finding(replayed.finding) + "\n")
     elif is_showing:
-        write_result("\n".join([*replayed.replays[-1].timeline, ""]))
+        write_result("\n".join([*fit_timeline(replayed.replays[-1].timeline), ""]))
     write_result(render_replays(replayed))
 
 

@@ -13,7 +13,7 @@ from integrity.race.played import Played
 from integrity.race.raced import Mutated, Replayed
 from integrity.race.search.idle import Idle
 from integrity.race.trial.mutate import Attempt
-from integrity.report.layout import fold, lay_command, lay_table
+from integrity.report.layout import fit_timeline, fold, lay_command, lay_table
 from integrity.report.values import row_table
 
 _TOLD = {
@@ -42,7 +42,7 @@ def render_played(played: Played) -> str:
     """Return such a schedule, with what happened in it."""
     next_step = render_idle_next([played.idle]) if played.idle else []
     outcome = f"{played.letters}: {describe_played(played)}." if played.letters else f"{describe_played(played)}."
-    return "\n".join([*played.timeline, "", fold(outcome), *next_step])
+    return "\n".join([*fit_timeline(played.timeline), "", fold(outcome), *next_step])
 
 
 def render_idle_next(idle: Sequence[Idle]) -> list[str]:
@@ -122,7 +122,12 @@ def _calls(finding: Finding) -> list[str]:
 def render_happening(finding: Finding) -> list[str]:
     """Return the order, what was violated, and why no serial order gives it."""
     preemptions = counted(finding.preemptions, "preemption")
-    lines = [f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}", "", *finding.timeline, ""]
+    lines = [
+        f"  schedule {finding.schedule or '(one after the other)'}, {preemptions}",
+        "",
+        *fit_timeline(finding.timeline),
+        "",
+    ]
     for alarm in finding.alarms:
         if alarm.oracle == "invariant":
             lines.append(f"violated  {alarm.name}  {counted(len(alarm.rows), 'row')}")

@@ -46,7 +46,7 @@ def write_result(text: str = "", *, bold: bool = False, dim: bool = False, is_ve
     """Write lines of a result to stdout, no wider than the terminal.
 
     Args:
-        is_verbatim: whatever is wider stays as it is: a document or SQL.
+        is_verbatim: it stays as it is, however wide: a document, SQL, a URL that was asked for.
 
     Raises:
         OutputError: it cannot be written, e.g. on a full disk.
@@ -55,7 +55,7 @@ def write_result(text: str = "", *, bold: bool = False, dim: bool = False, is_ve
     shown = visible(_CREDENTIALS.sub(r"\1:***@", text))
     stream = _stdout()
     if not is_verbatim:
-        shown = _painted(_fitting(shown), stream, whole=_BOLD if bold else _DIM if dim else "")
+        shown = _painted(_fitting(name_database(shown)), stream, whole=_BOLD if bold else _DIM if dim else "")
     _write(stream, shown)
 
 
@@ -139,7 +139,20 @@ def _safe(text: str) -> str:
         from integrity.engines.target import mask
 
         text = mask(text)
-    return visible(text)
+    return name_database(visible(text))
+
+
+def name_database(text: str) -> str:
+    """Return the text with our own database by its name: its URL is what `integrity db url` is for.
+
+    Where a URL is to be pasted it stays: as the value of an option or a variable, and in quotes.
+    """
+    return _EMBEDDED.sub("the embedded database", text) if "?host=" in text else text
+
+
+_EMBEDDED = re.compile(
+    r"(?<!--database )(?<!['\"=])postgresql://integrity@/integrity\?host=[^\s'\"]*?/(?:postgres/socket|integrity-\w+)&port=\d+"
+)
 
 
 def open_console(stream: TextIO | None = None) -> "Console":

@@ -37,14 +37,6 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else spell(character) for character in text)
 
 
-def name_database(url: str) -> str:
-    """Return the URL of a database as people call it: our own has a name, and its URL is what `integrity db url` is for."""
-    return "the embedded database" if _EMBEDDED.fullmatch(url) else url
-
-
-_EMBEDDED = re.compile(r"postgresql://integrity@/integrity\?host=\S*/(?:postgres/socket|integrity-\w+)&port=\d+")
-
-
 def row_table(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Return headers and cells of evidence rows."""
     headers = list(rows[0]) if rows else []

@@ -1,4 +1,4 @@
-"""Every result and error fits an 80-column screen: wider are only words that cannot be broken, and SQL as it stands.
+"""Every result and error fits its screen, from 60 to 200 columns: wider are only words that cannot be broken, and SQL.
 
 What searches is bounded: of a race or a suite the text counts here, and the same listeners write it however long it takes.
 """
@@ -10,6 +10,7 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.engines.target import Target
+from integrity.report.layout import WIDTH
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bank"
 OWN = (
@@ -79,11 +80,23 @@ def project(database: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INTEGRITY_DATABASE_URL", database.text)
-    monkeypatch.delenv("COLUMNS")
     return tmp_path
 
 
-def wide_lines(commands: tuple[str, ...], capsys: pytest.CaptureFixture[str], declared: str = "") -> dict[str, list[str]]:
+@pytest.fixture(params=[60, 80, 120, 200])
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How wide the screen is; 80 is what there is where nobody says it."""
+    columns: int = request.param
+    if columns == WIDTH:
+        monkeypatch.delenv("COLUMNS")
+    else:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    return columns
+
+
+def wide_lines(
+    commands: tuple[str, ...], capsys: pytest.CaptureFixture[str], width: int, declared: str = ""
+) -> dict[str, list[str]]:
     """Return command -> what it printed that is wider than a screen and has a blank to be broken at.
 
     Args:
@@ -95,19 +108,21 @@ def wide_lines(commands: tuple[str, ...], capsys: pytest.CaptureFixture[str], de
             main(command.format(declared=f"--yes-this-is-a-test-database {declared}").split())
         captured = capsys.readouterr()
         shown = captured.err + captured.out.partition("\nselect" if command.startswith("explain") else "\0")[0]
-        if wide := [line for line in shown.splitlines() if len(line) > 80 and " " in line.strip().removeprefix("file: ")]:
+        if wide := [
+            line for line in shown.splitlines() if len(line) > width and " " in line.strip().removeprefix("file: ")
+        ]:
             found[command] = wide
     return found
 
 
 def test_results_of_an_own_project_fit_a_screen(
-    project: Path, database: Target, capsys: pytest.CaptureFixture[str]
+    project: Path, database: Target, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
     for script, commands in (("schema.sql", FILLED), ("data.sql", OWN)):
         with database.connect() as connection:
             connection.execute((project / script).read_text(encoding="utf-8"))
-        assert wide_lines(commands, capsys, str(database.url.database)) == {}
+        assert wide_lines(commands, capsys, width, str(database.url.database)) == {}
 
 
-def test_results_of_a_reference_system_fit_a_screen(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert wide_lines(REFERENCE, capsys) == {}
+def test_results_of_a_reference_system_fit_a_screen(project: Path, capsys: pytest.CaptureFixture[str], width: int) -> None:
+    assert wide_lines(REFERENCE, capsys, width) == {}

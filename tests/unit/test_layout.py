@@ -59,12 +59,16 @@ def test_folded_prose_keeps_its_words_and_its_margin(text: str, width: int, marg
     assert all(line.startswith(margin) for line in shown.splitlines())
 
 
-@given(st.lists(WORDS, max_size=3), st.dictionaries(WORDS, WORDS, max_size=8), st.integers(60, 200))
-def test_a_broken_command_is_the_same_to_a_shell(words: list[str], options: dict[str, str], width: int) -> None:
+LABELS = st.sampled_from(["", "replay: ", f"{' ' * 33}hint: Make the data anew: "])
+
+
+@given(st.lists(WORDS, max_size=3), st.dictionaries(WORDS, WORDS, max_size=8), st.integers(60, 200), LABELS)
+def test_a_broken_command_is_the_same_to_a_shell(words: list[str], options: dict[str, str], width: int, label: str) -> None:
     text = " ".join(["integrity", "race", *words, *(f"--{name} {shlex.quote(value)}" for name, value in options.items())])
-    shown = lay_command(text, label="replay: ", width=width)
-    assert shlex.split(shown.removeprefix("replay: ").replace("\\\n", "")) == shlex.split(text)  # as a shell reads it
-    assert all(len(line) <= width for line in shown.splitlines()[1:])
+    shown = lay_command(text, label=label, width=width)
+    assert shlex.split(shown.removeprefix(label.rstrip()).replace("\\\n", "")) == shlex.split(text)  # as a shell reads it
+    wide = {line.strip().removesuffix(" \\") for line in shown.splitlines() if len(line) > width}
+    assert {line for line in wide if " " in line} <= {" ".join(["integrity", "race", *words])}, "stay together"
 
 
 @pytest.mark.parametrize(("said", "width"), [("", 80), ("wide", 80), ("120", 120), ("9", 60), ("1000", 1000)])

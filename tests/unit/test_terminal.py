@@ -140,6 +140,39 @@ def test_a_note_that_nobody_can_read_is_lost(monkeypatch: pytest.MonkeyPatch, lo
     write_note("10 of 20 s")
 
 
+OURS = "postgresql://integrity@/integrity?host=/home/somebody/a-long-name/shop/.integrity/postgres/socket&port=5432"
+SOCKET = "postgresql://app@/shop?host=/var/lib/somebody/a-long-name/of-a-folder/run/postgresql/sockets&port=5432"
+
+
+def test_our_own_database_has_its_name_on_screens_and_its_url_where_it_is_to_be_pasted_and_in_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    for write in (write_result, write_note):
+        write(f"{OURS}: nothing here, see {OURS}.")
+        write(f"next: integrity seed --database {OURS}")
+        write(f"URL='{OURS}'")
+    named = "the embedded database: nothing here, see the embedded database.\n"
+    asked = f"next: integrity seed \\\n    --database {OURS}\nURL='{OURS}'\n"
+    assert capsys.readouterr() == (named + asked,) * 2
+    write_json({"database": OURS})
+    write_result(OURS, is_verbatim=True)
+    assert capsys.readouterr().out.count(OURS) == 2
+
+
+def test_the_url_of_a_socket_that_no_line_takes_has_the_middle_of_its_folder_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    write_note(f"{SOCKET}: nothing here")
+    write_note(f"URL='{SOCKET}'")
+    short = SOCKET.replace("/var/lib/somebody/a-long-name/of-a-folder/run/postgresql/sockets", "/var/…/sockets")
+    assert capsys.readouterr().err == f"{short}: nothing here\nURL='{SOCKET}'\n"
+    monkeypatch.setenv("COLUMNS", "200")
+    write_note(f"{SOCKET}: nothing here")
+    assert capsys.readouterr().err == f"{SOCKET}: nothing here\n"
+
+
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

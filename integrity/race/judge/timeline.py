@@ -11,6 +11,8 @@ from integrity.race.play.scheduler import PlayedSchedule
 from integrity.race.program.trace import StepPhase, TraceEvent
 
 _LINES_MAX = 7  # of a statement in a timeline
+_NUMBER_WIDTH = 4
+_COLUMN_LEAST = 16
 
 
 def timeline_of(run: PlayedSchedule, dialect: str) -> list[str]:
@@ -37,12 +39,14 @@ def timeline(
     Args:
         names: of keys, shown in place of them.
         left_out: numbers of events, from 1, in whose place stands how many they are.
-        width: of a line, where there are not so many actors that their columns need more.
+        width: of a line; where there are so many actors that their columns have no room side by side, they overlap.
         has_levels: transactions of the engine can be begun at several.
     """
     are_told = has_levels and any(event.level is not Isolation.READ_COMMITTED for event in events)
     actors = sorted({event.actor for event in events})
-    column = max(16, (width - 4) // max(1, len(actors)) - 2)
+    room = width - _NUMBER_WIDTH
+    column = max(_COLUMN_LEAST, room // max(1, len(actors)) - 2)
+    step = min(column + 2, (room - column) // max(1, len(actors) - 1))
     lines = []
     for place, event in enumerate(events, start=1):
         if place in left_out:
@@ -53,7 +57,7 @@ def timeline(
             for text in _describe(event, names, _begun(event, are_told=are_told))
             for line in wrap(text, column, subsequent_indent="  ", max_lines=_LINES_MAX, placeholder=" …")
         ]
-        margin = " " * (actors.index(event.actor) * (column + 2))
+        margin = " " * (actors.index(event.actor) * step)
         lines += [f"{place if n == 0 else '':>3} {margin}{line}" for n, line in enumerate(cell)]
     return lines
 
