@@ -119,7 +119,7 @@ def test_a_world_stays_where_the_role_or_the_server_only_reads(venue: Place, run
 
 def test_an_audit_says_what_holds_and_shows_what_does_not(venue: Place, run: Run) -> None:
     sound = run(venue, "validate")
-    assert (sound.code, sound.out.endswith("All 32 invariants hold.\n")) == (0, True), sound
+    assert (sound.code, sound.out.endswith("All 35 invariants hold.\n")) == (0, True), sound
     venue.execute("update ghostpass.wallets set balance_minor = balance_minor + 5 where id in (3, 4)")
     for words in ([], ["--exact"]):
         ran = run(venue, "validate", "--json", *words)
@@ -143,7 +143,7 @@ def test_a_run_bears_a_fault_and_its_calls_are_judged(venue: Place, run: Run) ->
     ran = run(venue, "run", "hammer", *words, "--fault", "backend_terminated@20%-60%")
     assert (ran.code in (0, 3, 4), re.search(r"[1-9]\d* backends terminated", ran.out) is not None) == (True, True), ran
     judged = run(venue, "validate", "--system", "ghostpass")
-    assert (judged.code, judged.out.endswith("All 32 invariants hold.\n")) == (0, True), judged
+    assert (judged.code, judged.out.endswith("All 35 invariants hold.\n")) == (0, True), judged
     after = run(venue, "health", "--after")
     assert (after.code, "none is running, none was killed" in after.out) == (0, True), after
 

@@ -13,6 +13,7 @@ NAMES = (
     "terminals_1",
     "fundings_1",
     "sales_1",
+    "sales_2",
     "events_1",
     "events_2",
 )

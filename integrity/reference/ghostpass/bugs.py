@@ -5,6 +5,8 @@ does, and A goes on with what it had read.
 """
 
 from collections.abc import Generator, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +16,12 @@ from integrity.reference.ghostpass.operations import (
     credit,
     debit,
     log,
+    name_entry,
     post,
+    record_entry,
     record_sale,
     record_scan,
+    scan_in,
     share,
 )
 from integrity.systems.system import Bug, instead
@@ -121,8 +126,8 @@ def scan_in_without_lock(*, operation_id: UUID, wallet_id: int, gateway_id: int)
         "update ghostpass.presences set is_inside = true, entry_count = :entry_count where wallet_id = :wallet_id",
         {"wallet_id": wallet_id, "entry_count": entry_number},
     )
-    scan_id = yield from record_scan(
-        wallet_id, gateway_id, "in", operation_id, is_accepted=True, entry_number=entry_number, fee_minor=fee_minor
+    scan_id = yield from record_entry(
+        wallet_id, gateway_id, operation_id, entry_number=entry_number, fee_minor=fee_minor, action=name_entry(entry_number)
     )
     if fee_minor:
         yield post(
@@ -177,6 +182,20 @@ def sell_after_checking(*, operation_id: UUID, wallet_id: int, terminal_id: int,
     return Ok({"sale_id": sale_id, "balance_minor": debited[0]["balance_minor"]})
 
 
+def sell_posted_first(*, operation_id: UUID, wallet_id: int, terminal_id: int, amount_minor: int) -> Steps:
+    """Write the sale and its entries before the wallet is debited, and locked: who pays in meanwhile stands behind them."""
+    yield Begin()
+    terminal: Rows = yield _terminal(terminal_id)
+    sale_id = yield from record_sale(wallet_id, terminal_id, amount_minor, share(amount_minor, terminal[0]), operation_id)
+    debited: Rows = yield debit(wallet_id, amount_minor)
+    if not debited:
+        yield Rollback()
+        return Declined("insufficient_balance")
+    yield log("sold", "sale", sale_id, operation_id)
+    yield Commit()
+    return Ok({"sale_id": sale_id, "balance_minor": debited[0]["balance_minor"]})
+
+
 def sell_logged_afterwards(*, operation_id: UUID, wallet_id: int, terminal_id: int, amount_minor: int) -> Steps:
     """Commit the sale, then write its audit row in a transaction of its own: who dies in between leaves it unlogged."""
     yield Begin()
@@ -201,6 +220,27 @@ def sell_with_rounded_splits(*, operation_id: UUID, wallet_id: int, terminal_id:
         return Declined("insufficient_balance")
     shares = _round_each(amount_minor, terminal[0])
     sale_id = yield from record_sale(wallet_id, terminal_id, amount_minor, shares, operation_id)
+    yield log("sold", "sale", sale_id, operation_id)
+    yield Commit()
+    return Ok({"sale_id": sale_id, "balance_minor": debited[0]["balance_minor"]})
+
+
+TERMINAL_CLOCK = datetime(2000, 1, 1, 12, tzinfo=UTC)
+"""What a terminal shows that has been without power and that nobody has set since."""
+
+
+def sell_by_the_terminal_s_clock(*, operation_id: UUID, wallet_id: int, terminal_id: int, amount_minor: int) -> Steps:
+    """Date the sale as the terminal says, and its entries as the database does: they are of different days."""
+    yield Begin()
+    terminal: Rows = yield _terminal(terminal_id)
+    debited: Rows = yield debit(wallet_id, amount_minor)
+    if not debited:
+        yield Rollback()
+        return Declined("insufficient_balance")
+    sale_id = yield from record_sale(wallet_id, terminal_id, amount_minor, share(amount_minor, terminal[0]), operation_id)
+    yield Statement(
+        "update ghostpass.sales set sold_at = :sold_at where id = :sale_id", {"sold_at": TERMINAL_CLOCK, "sale_id": sale_id}
+    )
     yield log("sold", "sale", sale_id, operation_id)
     yield Commit()
     return Ok({"sale_id": sale_id, "balance_minor": debited[0]["balance_minor"]})
@@ -246,7 +286,7 @@ BUGS: dict[str, Bug] = {
             name="lost_update",
             forgotten="The sale reads the balance, computes the new one in the client and writes it back.",
             operations=instead(OPERATIONS, sell_from_stale_balance, "sell"),
-            violates=("ghostpass/balance-equals-entries",),
+            violates=("ghostpass/balance-equals-entries", "ghostpass/entry-not-below-zero"),
             race=("sell", "sell"),
             schedule="AB",
         ),
@@ -255,9 +295,17 @@ BUGS: dict[str, Bug] = {
             forgotten="The sale checks the balance in one transaction and debits it in the next; no constraint is left.",
             operations=instead(OPERATIONS, sell_after_checking, "sell"),
             dropped=("wallets.wallets_balance_not_negative",),
-            violates=("ghostpass/balance-not-negative",),
+            violates=("ghostpass/balance-not-negative", "ghostpass/entry-not-below-zero"),
             race=("sell", "sell"),
             schedule="AB",
+        ),
+        Bug(
+            name="posted_first",
+            forgotten="The sale writes its entries before it locks its wallet; what comes in meanwhile stands behind them.",
+            operations=instead(OPERATIONS, sell_posted_first, "sell"),
+            violates=("ghostpass/entry-not-below-zero",),
+            race=("sell", "refund_sale"),
+            schedule="AAAAB",
         ),
         Bug(
             name="duplicate_entry",
@@ -273,6 +321,12 @@ BUGS: dict[str, Bug] = {
             schedule="AB",
         ),
         Bug(
+            name="reentry_as_entry",
+            forgotten="The door logs every entry under one kind: first entries and re-entries cannot be told apart.",
+            operations=instead(OPERATIONS, partial(scan_in, name_entry=lambda _: "entered"), "scan_in"),
+            violates=("ghostpass/scan-logged-as-it-was",),
+        ),
+        Bug(
             name="unlogged_sale",
             forgotten="The audit row of a sale is written after its commit; a client that dies in between leaves none.",
             operations=instead(OPERATIONS, sell_logged_afterwards, "sell"),
@@ -285,8 +339,15 @@ BUGS: dict[str, Bug] = {
             violates=(
                 "ghostpass/fee-as-configured",
                 "ghostpass/sale-equals-splits",
+                "ghostpass/splits-equal-entries-by-day",
                 "ghostpass/transfer-sums-to-zero",
             ),
+        ),
+        Bug(
+            name="terminal_clock",
+            forgotten="A sale is dated by its terminal's clock, which nobody has set, and its entries by the database's.",
+            operations=instead(OPERATIONS, sell_by_the_terminal_s_clock, "sell"),
+            violates=("ghostpass/splits-equal-entries-by-day",),
         ),
         Bug(
             name="orphaned_funding",

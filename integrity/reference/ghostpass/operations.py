@@ -5,7 +5,7 @@ sale) before it reads it or as it changes it, always before any other row's lock
 stands in bugs.py, beside the same story.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -93,8 +93,17 @@ def receive_funding_webhook(*, operation_id: UUID, event_id: str, funding_id: in
     return Ok({"funding_id": funding_id})
 
 
-def scan_in(*, operation_id: UUID, wallet_id: int, gateway_id: int) -> Steps:
-    """A guest at a door. The first entry is free; each later one costs the gateway's re-entry fee."""
+def name_entry(entry_number: int) -> str:
+    """Return the kind under which the audit log has an entry: venues count first entries and re-entries apart."""
+    return "entered" if entry_number == 1 else "reentered"
+
+
+def scan_in(*, operation_id: UUID, wallet_id: int, gateway_id: int, name_entry: Callable[[int], str] = name_entry) -> Steps:
+    """A guest at a door. The first entry is free; each later one costs the gateway's re-entry fee.
+
+    Args:
+        name_entry: how the log names it; a bug has another.
+    """
     yield Begin()
     presence: Rows = yield Statement(
         "select is_inside, entry_count from ghostpass.presences where wallet_id = :wallet_id for update",
@@ -118,8 +127,8 @@ def scan_in(*, operation_id: UUID, wallet_id: int, gateway_id: int) -> Steps:
             yield from record_scan(wallet_id, gateway_id, "in", operation_id, is_accepted=False)
             yield Commit()
             return Declined("insufficient_balance")
-    scan_id = yield from record_scan(
-        wallet_id, gateway_id, "in", operation_id, is_accepted=True, entry_number=entry_number, fee_minor=fee_minor
+    scan_id = yield from record_entry(
+        wallet_id, gateway_id, operation_id, entry_number=entry_number, fee_minor=fee_minor, action=name_entry(entry_number)
     )
     if fee_minor:
         yield post(
@@ -250,29 +259,60 @@ def log(action: str, subject: str, subject_id: int, operation_id: UUID) -> State
 
 
 def post(
-    kind: str, reference: int, operation_id: UUID, *, wallet_id: int, amount_minor: int, house: Mapping[str, int]
+    kind: str,
+    reference: int,
+    operation_id: UUID,
+    *,
+    wallet_id: int,
+    amount_minor: int,
+    house: Mapping[str, int],
+    created_at: str = "",
 ) -> Statement:
     """Write a transfer's entries: the wallet's leg, and the leg of each house account that is not zero.
 
     Args:
         amount_minor: the wallet's leg, signed.
         house: account -> its leg, signed; together they are -amount_minor.
+        created_at: the SQL of when; empty: now.
     """
     legs: list[tuple[str, int | None, int]] = [("wallet", wallet_id, amount_minor)]
     legs += [(account, None, amount) for account, amount in house.items() if amount]
+    column, value = (", created_at", f", {created_at}") if created_at else ("", "")
     values = ", ".join(
-        f"(:account_{n}, :wallet_id_{n}, :kind, :amount_{n}, :reference, :operation_id)" for n in range(len(legs))
+        f"(:account_{n}, :wallet_id_{n}, :kind, :amount_{n}, :reference, :operation_id{value})" for n in range(len(legs))
     )
     parameters: dict[str, Value] = {"kind": kind, "reference": reference, "operation_id": operation_id}
     for n, (account, leg_wallet_id, amount) in enumerate(legs):
         parameters |= {f"account_{n}": account, f"wallet_id_{n}": leg_wallet_id, f"amount_{n}": amount}
     return Statement(
-        f"insert into ghostpass.entries (account, wallet_id, kind, amount_minor, reference, operation_id) values {values}",
+        "insert into ghostpass.entries (account, wallet_id, kind, amount_minor, reference, operation_id"
+        f"{column}) values {values}",
         parameters,
     )
 
 
 def record_scan(
+    wallet_id: int, gateway_id: int, direction: str, operation_id: UUID, *, is_accepted: bool
+) -> Generator[Step, Any, int]:
+    """Write a scan out, or one that was rejected, and its audit row; return its id."""
+    scan_id = yield from _insert_scan(wallet_id, gateway_id, direction, operation_id, is_accepted=is_accepted)
+    verb = "scanned" if is_accepted else "rejected"
+    yield log(f"{verb}_{direction}", "scan", scan_id, operation_id)
+    return scan_id
+
+
+def record_entry(
+    wallet_id: int, gateway_id: int, operation_id: UUID, *, entry_number: int, fee_minor: int, action: str
+) -> Generator[Step, Any, int]:
+    """Write a scan that let somebody in, and its audit row; return its id."""
+    scan_id = yield from _insert_scan(
+        wallet_id, gateway_id, "in", operation_id, is_accepted=True, entry_number=entry_number, fee_minor=fee_minor
+    )
+    yield log(action, "scan", scan_id, operation_id)
+    return scan_id
+
+
+def _insert_scan(
     wallet_id: int,
     gateway_id: int,
     direction: str,
@@ -282,7 +322,6 @@ def record_scan(
     entry_number: int | None = None,
     fee_minor: int = 0,
 ) -> Generator[Step, Any, int]:
-    """Write a scan, accepted or rejected, and its audit row; return its id."""
     scan: Rows = yield Statement(
         """
         insert into ghostpass.scans
@@ -301,9 +340,11 @@ def record_scan(
         },
     )
     scan_id: int = scan[0]["id"]
-    verb = "scanned" if is_accepted else "rejected"
-    yield log(f"{verb}_{direction}", "scan", scan_id, operation_id)
     return scan_id
+
+
+SALE_TIME = "(select sold_at from ghostpass.sales where id = :reference)"
+"""A sale's entries are of its day, also on SQLite, where each statement of a transaction has a time of its own."""
 
 
 def record_sale(
@@ -332,7 +373,15 @@ def record_sale(
         """,
         {"sale_id": sale_id, **shares},
     )
-    yield post("sale", sale_id, operation_id, wallet_id=wallet_id, amount_minor=-amount_minor, house=shares)
+    yield post(
+        "sale",
+        sale_id,
+        operation_id,
+        wallet_id=wallet_id,
+        amount_minor=-amount_minor,
+        house=shares,
+        created_at=SALE_TIME,
+    )
     return sale_id
 
 

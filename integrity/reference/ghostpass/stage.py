@@ -2,7 +2,8 @@
 
 - wallets_1 was in and left, and bought once; it holds 3000, enough for one dear sale or one re-entry with a sale, not for
   two: where two calls spend, only one may. Its funding of 700 is pending and has two events that can settle it.
-- wallets_2 is inside. wallets_3 has never been in and holds nothing.
+- wallets_2 is inside. wallets_3 has never been in, and spent all of its 2000 on one sale: it can buy again once that one is
+  taken back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from integrity.operation import Value
+from integrity.reference.ghostpass.operations import name_entry
 from integrity.systems.stage import Ref, Stage, StagedRow
-
-SALE_MINOR = 1000
-SHARES = {"platform": 25, "venue": 100, "vendor": 875}
 
 
 def stage() -> Stage:
@@ -25,10 +24,12 @@ def stage() -> Stage:
         ),
         _row("gateway", "gateways", name=_unique(), reentry_fee_minor=1500),
         _row("terminal", "terminals", name=_unique(), platform_fee_bps=250, venue_share_bps=1000),
-        *_funded("first"),
-        *_funded("second"),
+        *_funded("first", 4000),
+        *_funded("second", 4000),
+        *_funded("third", 2000),
         *_pending("first"),
-        *_sold("first"),
+        *_sold("first", {"platform": 25, "venue": 100, "vendor": 875}),
+        *_sold("third", {"platform": 50, "venue": 200, "vendor": 1750}),
         *_scanned("first", "in", entry_number=1),
         *_scanned("first", "out"),
         *_scanned("second", "in", entry_number=1),
@@ -44,22 +45,23 @@ def stage() -> Stage:
         "gateways_1": Ref("gateway"),
         "terminals_1": Ref("terminal"),
         "fundings_1": Ref("pending"),
-        "sales_1": Ref("sale"),
+        "sales_1": Ref("sale first"),
+        "sales_2": Ref("sale third"),
         "events_1": _unique(),
         "events_2": _unique(),
     }
     return Stage(rows, keys)
 
 
-def _funded(wallet: str) -> Iterator[StagedRow]:
-    """Yield the funding of 4000 that filled the wallet, requested and paid."""
+def _funded(wallet: str, amount_minor: int) -> Iterator[StagedRow]:
+    """Yield the funding that filled the wallet, requested and paid."""
     funding, requested, paid = f"funding {wallet}", uuid4(), uuid4()
     settled_at = datetime.now(UTC) - timedelta(minutes=1)  # before now by the database's clock, too
     yield _row(
         funding,
         "fundings",
         wallet_id=Ref(wallet),
-        amount_minor=4000,
+        amount_minor=amount_minor,
         status="confirmed",
         operation_id=requested,
         requested_at=settled_at - timedelta(minutes=1),
@@ -73,7 +75,9 @@ def _funded(wallet: str) -> Iterator[StagedRow]:
         kind="payment_succeeded",
         operation_id=paid,
     )
-    yield from _entries("funding", funding, paid, {"wallet": 4000, "processor": -4000}, wallet)
+    yield from _entries(
+        "funding", funding, paid, {"wallet": amount_minor, "processor": -amount_minor}, wallet, created_at=settled_at
+    )
     yield _logged("funding_requested", "funding", funding, requested)
     yield _logged("payment_succeeded", "funding", funding, paid)
 
@@ -84,21 +88,24 @@ def _pending(wallet: str) -> Iterator[StagedRow]:
     yield _logged("funding_requested", "funding", "pending", requested)
 
 
-def _sold(wallet: str) -> Iterator[StagedRow]:
-    sold = uuid4()
+def _sold(wallet: str, shares: Mapping[str, int]) -> Iterator[StagedRow]:
+    """Yield the sale of what the parties got."""
+    sale, sold, amount_minor = f"sale {wallet}", uuid4(), sum(shares.values())
+    sold_at = datetime.now(UTC)  # also of its entries: of one day on every engine
     yield _row(
-        "sale",
+        sale,
         "sales",
         wallet_id=Ref(wallet),
         terminal_id=Ref("terminal"),
-        amount_minor=SALE_MINOR,
-        platform_fee_minor=SHARES["platform"],
+        amount_minor=amount_minor,
+        platform_fee_minor=shares["platform"],
         operation_id=sold,
+        sold_at=sold_at,
     )
-    for party, amount_minor in SHARES.items():
-        yield _row(f"split {party}", "splits", sale_id=Ref("sale"), party=party, amount_minor=amount_minor)
-    yield from _entries("sale", "sale", sold, {"wallet": -SALE_MINOR, **SHARES}, wallet)
-    yield _logged("sold", "sale", "sale", sold)
+    for party, share_minor in shares.items():
+        yield _row(f"split {party} {wallet}", "splits", sale_id=Ref(sale), party=party, amount_minor=share_minor)
+    yield from _entries("sale", sale, sold, {"wallet": -amount_minor, **shares}, wallet, created_at=sold_at)
+    yield _logged("sold", "sale", sale, sold)
 
 
 def _scanned(wallet: str, direction: str, *, entry_number: int | None = None) -> Iterator[StagedRow]:
@@ -114,10 +121,12 @@ def _scanned(wallet: str, direction: str, *, entry_number: int | None = None) ->
         fee_minor=0,
         operation_id=scanned,
     )
-    yield _logged(f"scanned_{direction}", "scan", scan, scanned)
+    yield _logged("scanned_out" if entry_number is None else name_entry(entry_number), "scan", scan, scanned)
 
 
-def _entries(kind: str, reference: str, operation_id: UUID, amounts: Mapping[str, int], wallet: str) -> Iterator[StagedRow]:
+def _entries(
+    kind: str, reference: str, operation_id: UUID, amounts: Mapping[str, int], wallet: str, *, created_at: datetime
+) -> Iterator[StagedRow]:
     """Yield the entries of one transfer, by account."""
     for account, amount_minor in amounts.items():
         yield _row(
@@ -129,6 +138,7 @@ def _entries(kind: str, reference: str, operation_id: UUID, amounts: Mapping[str
             amount_minor=amount_minor,
             reference=Ref(reference),
             operation_id=operation_id,
+            created_at=created_at,
         )
 
 

@@ -77,7 +77,7 @@ PLAYED: Mapping[str, Played] = {
         {"wallet_id": 3, "gateway_id": 1},
         Ok({"entry_number": 1, "fee_minor": 0}),
         {
-            "audit_log": rows("id action subject subject_id operation_id", (16, "scanned_in", "scan", 6, "this")),
+            "audit_log": rows("id action subject subject_id operation_id", (16, "entered", "scan", 6, "this")),
             "presences": rows("wallet_id is_inside entry_count", (3, True, 1)),
             "scans": rows(
                 "id wallet_id gateway_id direction is_accepted entry_number fee_minor operation_id",
@@ -90,7 +90,7 @@ PLAYED: Mapping[str, Played] = {
         {"wallet_id": 1, "gateway_id": 1},
         Ok({"entry_number": 3, "fee_minor": 300}),
         {
-            "audit_log": rows("id action subject subject_id operation_id", (17, "scanned_in", "scan", 7, "this")),
+            "audit_log": rows("id action subject subject_id operation_id", (17, "reentered", "scan", 7, "this")),
             "wallets": rows("id code balance_minor", (1, "GP-1", 3401)),
             "entries": rows(
                 "id account wallet_id kind amount_minor reference operation_id",
@@ -110,7 +110,7 @@ PLAYED: Mapping[str, Played] = {
         {"wallet_id": 1, "gateway_id": 2},
         Ok({"entry_number": 3, "fee_minor": 0}),
         {
-            "audit_log": rows("id action subject subject_id operation_id", (17, "scanned_in", "scan", 7, "this")),
+            "audit_log": rows("id action subject subject_id operation_id", (17, "reentered", "scan", 7, "this")),
             "presences": rows("wallet_id is_inside entry_count", (1, True, 3)),
             "scans": rows(
                 "id wallet_id gateway_id direction is_accepted entry_number fee_minor operation_id",

@@ -72,11 +72,12 @@ def test_shares_are_rounded_down_and_the_vendor_gets_what_is_left(amount_minor: 
     assert sum(shares.values()) == amount_minor
 
 
-RACED: Mapping[str, Mapping[str, Any]] = {
-    "double_credit": {"event_id": "evt-4", "funding_id": 4, "kind": "payment_succeeded"},
-    "lost_update": {"wallet_id": 1, "terminal_id": 1, "amount_minor": 1_000},
-    "overdraw": {"wallet_id": 2, "terminal_id": 1, "amount_minor": 1_500},
-    "duplicate_entry": {"wallet_id": 3, "gateway_id": 1},
+RACED: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "double_credit": ({"event_id": "evt-4", "funding_id": 4, "kind": "payment_succeeded"},) * 2,
+    "lost_update": ({"wallet_id": 2, "terminal_id": 1, "amount_minor": 1_500},) * 2,
+    "overdraw": ({"wallet_id": 2, "terminal_id": 1, "amount_minor": 1_500},) * 2,
+    "posted_first": ({"wallet_id": 1, "terminal_id": 1, "amount_minor": 4_000}, {"sale_id": 1}),
+    "duplicate_entry": ({"wallet_id": 3, "gateway_id": 1},) * 2,
 }
 
 # The bugs' own schedules, written out for the player here, whose letters are finer: every step is one.
@@ -84,6 +85,7 @@ SCHEDULES: Mapping[str, str] = {
     "double_credit": "AABBBBBBBBAAAAAA",
     "lost_update": "AABBBBBBBBBAAAAAAA",
     "overdraw": "AABBBBBBBBBBAAAAAAAA",
+    "posted_first": "AAAAABBBBBBBAAA",
     "duplicate_entry": "AABBBBBBBAAAAA",
 }
 
@@ -112,8 +114,9 @@ def test_a_bug_s_operations_are_sound_one_after_the_other(venue: Target, name: s
     """What is wrong is their interleaving, and nothing else."""
     bug = GHOSTPASS.bugs[name]
     plant(venue, GHOSTPASS, bug.dropped, bug=bug.name)
-    for operation, operation_id in zip(bug.race, operation_ids(), strict=False):
-        call(venue, bug.operations[operation], {"operation_id": operation_id, **RACED[name]})
+    operations = GHOSTPASS.operations_with(bug)
+    for operation, arguments, operation_id in zip(bug.race, RACED[name], operation_ids(), strict=False):
+        call(venue, operations[operation], {"operation_id": operation_id, **arguments})
     assert find_violated(venue) == set()
 
 
@@ -126,10 +129,27 @@ def test_an_unlogged_sale_is_left_by_a_client_that_dies_after_the_commit(venue: 
     assert find_violated(venue) == set(bug.violates)
 
 
+def test_a_reentry_logged_as_an_entry_is_told_from_a_first_one(venue: Target) -> None:
+    bug = GHOSTPASS.bugs["reentry_as_entry"]
+    door = {"wallet_id": 3, "gateway_id": 2}  # asks for no fee
+    assert isinstance(_call(venue, "scan_in", door, UUID(int=100), bug), Ok)
+    assert find_violated(venue) == set()
+    assert isinstance(_call(venue, "scan_out", door, UUID(int=101), bug), Ok)
+    assert isinstance(_call(venue, "scan_in", door, UUID(int=102), bug), Ok)
+    assert find_violated(venue) == set(bug.violates)
+
+
 def test_splits_rounded_by_themselves_are_not_the_sale(venue: Target) -> None:
     bug = GHOSTPASS.bugs["split_rounding"]
     arguments = {"wallet_id": 1, "terminal_id": 1, "amount_minor": 1_020}  # 25.5, 102 and 892.5: 26 + 102 + 893 = 1021
     assert isinstance(_call(venue, "sell", arguments, UUID(int=100), bug), Ok)
+    assert find_violated(venue) == set(bug.violates)
+
+
+def test_a_sale_dated_by_its_terminal_is_right_but_for_its_day(venue: Target) -> None:
+    bug = GHOSTPASS.bugs["terminal_clock"]
+    sale = {"wallet_id": 1, "terminal_id": 1, "amount_minor": 1_020}
+    assert isinstance(_call(venue, "sell", sale, UUID(int=100), bug), Ok)
     assert find_violated(venue) == set(bug.violates)
 
 
@@ -168,8 +188,8 @@ def _race(venue: Target, bug: Bug, *, is_planted: bool) -> tuple[list[Reply | No
         plant(venue, GHOSTPASS, bug.dropped, bug=bug.name)
     operations = GHOSTPASS.operations_with(bug if is_planted else None)
     calls = [
-        operations[operation].steps(operation_id=operation_id, **RACED[bug.name])
-        for operation, operation_id in zip(bug.race, operation_ids(), strict=False)
+        operations[operation].steps(operation_id=operation_id, **arguments)
+        for operation, arguments, operation_id in zip(bug.race, RACED[bug.name], operation_ids(), strict=False)
     ]
     return play(venue, calls, SCHEDULES[bug.name])
 

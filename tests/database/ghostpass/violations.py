@@ -8,11 +8,19 @@ from tests.database.worlds import Violation, op, rows
 ENTRY = (
     "insert into ghostpass.entries (id, account, wallet_id, kind, amount_minor, reference, operation_id, created_at) values"
 )
+TOPPED_UP = f"(20, 'wallet', 1, 'funding', 1000, 9, '{op(20)}', '{at('18:10:00')}')"
 
 VIOLATIONS: Mapping[str, Violation] = {
     "balance-not-negative": Violation(
         ("update ghostpass.wallets set balance_minor = -1 where id in (2, 3)",),
         rows("wallet_id balance_minor operation_ids", (2, -1, f"{op(6)} {op(14)} {op(15)}"), (3, -1, None)),
+    ),
+    "entry-not-below-zero": Violation(
+        ("update ghostpass.entries set amount_minor = -5500 where id = 7", f"{ENTRY} {TOPPED_UP}"),
+        rows(
+            "wallet_id entry_id kind reference amount_minor balance_minor operation_id",
+            (1, 7, "sale", 1, -5500, -800, op(13)),  # it holds 200 again by entry 20
+        ),
     ),
     "balance-equals-entries": Violation(
         (
@@ -229,6 +237,23 @@ VIOLATIONS: Mapping[str, Violation] = {
             (6, 2, 2, "vendor", 875, 874, op(14)),
         ),
     ),
+    "splits-equal-entries-by-day": Violation(
+        (
+            "update ghostpass.sales set sold_at = '2026-01-18 00:08:00' where id = 2",
+            "update ghostpass.splits set amount_minor = 98 where id = 2",
+        ),
+        rows(
+            "terminal_id day account splits_total_minor posted_total_minor",
+            (1, "2026-01-17", "platform", 24, 49),
+            (1, "2026-01-17", "vendor", 876, 1751),
+            (1, "2026-01-17", "venue", 98, 199),
+            (1, "2026-01-17", "wallet", -998, -1999),
+            (1, "2026-01-18", "platform", 25, 0),
+            (1, "2026-01-18", "vendor", 875, 0),
+            (1, "2026-01-18", "venue", 100, 0),
+            (1, "2026-01-18", "wallet", -1000, 0),
+        ),
+    ),
     "refund-at-most-once": Violation(
         (
             "update ghostpass.sales set refunded_minor = 999 where id = 1",
@@ -258,6 +283,19 @@ VIOLATIONS: Mapping[str, Violation] = {
             (1, 3, 2, "out", True, at("18:04:00"), op(10)),
         ),
     ),
+    "scan-logged-as-it-was": Violation(
+        (
+            "update ghostpass.audit_log set action = 'reentered' where id in (8, 9)",
+            "update ghostpass.audit_log set action = 'entered' where id in (10, 11)",
+        ),
+        rows(
+            "wallet_id scan_id gateway_id direction is_accepted entry_number action scanned_at operation_id",
+            (1, 1, 1, "in", True, 1, "reentered", at("18:02:00"), op(8)),
+            (1, 2, 2, "in", False, None, "reentered", at("18:03:00"), op(9)),
+            (1, 3, 2, "out", True, None, "entered", at("18:04:00"), op(10)),
+            (1, 4, 1, "in", True, 2, "entered", at("18:05:00"), op(11)),
+        ),
+    ),
     "funding-is-logged": Violation(
         ("delete from ghostpass.audit_log where id in (3, 4)",),
         rows(
@@ -278,7 +316,7 @@ VIOLATIONS: Mapping[str, Violation] = {
         ),
         rows(
             "audit_id action subject subject_id logged_at operation_id",
-            (8, "scanned_in", "scan", 1, at("18:02:00"), op(20)),
+            (8, "entered", "scan", 1, at("18:02:00"), op(20)),
             (13, "sold", "sale", 99, at("18:07:00"), op(13)),
             (15, "refunded", "sale", 2, at("18:09:00"), op(15)),
         ),

@@ -52,6 +52,13 @@ VIOLATIONS: Mapping[str, Violation] = {
             (3, -1, None),
         ),
     ),
+    "entry-not-below-zero": Violation(
+        ("update safebox.entries set amount_minor = -100 where id = 5",),
+        rows(
+            "wallet_id entry_id kind reference amount_minor balance_minor operation_id",
+            (1, 5, "hold", 1, -100, -4, op(5)),  # it holds 29 again by entry 8
+        ),
+    ),
     "transfer-sums-to-zero": Violation(
         (
             "update safebox.entries set amount_minor = 34 where id = 8",

@@ -28,6 +28,16 @@ VIOLATIONS: Mapping[str, Violation] = {
         ("update streamvote.wallets set balance_stars = -1 where id in (2, 3)",),
         rows("wallet_id balance_stars operation_ids", (2, -1, op(6)), (3, -1, None)),
     ),
+    "entry-not-below-zero": Violation(
+        (
+            "update streamvote.entries set id = 9 where id = 3",
+            "update streamvote.entries set amount_stars = -5, wallet_id = 2 where id = 7",
+        ),
+        rows(
+            "wallet_id entry_id kind reference amount_stars balance_stars operation_id",
+            (2, 7, "vote", 2, -5, -5, op(15)),  # it holds 45 by entry 9, which came too late
+        ),
+    ),
     "balance-equals-entries": Violation(
         (
             "update streamvote.wallets set balance_stars = 49 where id = 2",

@@ -296,9 +296,10 @@ def _entry_rows(made: _Made, venue: Venue, next_ids: dict[str, int]) -> SeededRo
 
 
 _ACTIONS = (
-    "funding_requested", "payment_failed", "payment_succeeded", "rejected_in", "scanned_in", "rejected_out", "scanned_out",
-    "sold", "refunded",
+    "funding_requested", "payment_failed", "payment_succeeded", "rejected_in", "entered", "rejected_out", "scanned_out",
+    "sold", "refunded", "reentered",
 )  # fmt: skip
+_REENTERED = _ACTIONS.index("reentered")
 _FIRST_ACTION = np.array(
     [0, 1, 3, 5, 7, 8]
 )  # of each kind of call; the next one when it was accepted, of those that differ
@@ -308,11 +309,12 @@ _SUBJECT = np.array([0, 0, 1, 1, 2, 2])  # of each kind of call
 def _audit_rows(made: _Made, next_ids: dict[str, int]) -> SeededRows:
     kind = made.calls.kind
     is_verdict = np.isin(kind, [Kind.SETTLE_FUNDING, Kind.SCAN_IN, Kind.SCAN_OUT])
+    action = _FIRST_ACTION[kind] + (is_verdict & made.calls.is_accepted)
     return SeededRows(
         "audit_log",
         [
             bigints("id", next_ids["audit_log"] + np.arange(len(kind))),
-            labels("action", _ACTIONS, _FIRST_ACTION[kind] + (is_verdict & made.calls.is_accepted)),
+            labels("action", _ACTIONS, np.where(made.calls.entry_number > 1, _REENTERED, action)),
             labels("subject", ("funding", "scan", "sale"), _SUBJECT[kind]),
             bigints("subject_id", made.subject_id),
             uuids("operation_id", made.operation_id),

@@ -1,0 +1,32 @@
+-- title: no entry took its wallet below zero, whatever the balance is now
+-- severity: error
+-- source: bearer money; a wallet can only spend the tokens that it holds, at every moment
+-- why: A wallet that was below zero and is not any more paid with tokens that it had yet to get; only its entries still tell.
+-- hint: A debit that does not ask for the balance and is made good later, or entries that are written before the wallet is locked.
+select
+    balances.wallet_id,
+    balances.entry_id,
+    balances.kind,
+    balances.reference,
+    balances.amount_minor,
+    balances.balance_minor,
+    balances.operation_id
+from (
+    select
+        entries.wallet_id,
+        entries.id as entry_id,
+        entries.kind,
+        entries.reference,
+        entries.amount_minor,
+        -- a wallet is locked before its entries are written, so that their ids are in the order of its balances
+        sum(entries.amount_minor) over (
+            partition by entries.wallet_id
+            order by entries.id
+            rows between unbounded preceding and current row
+        ) as balance_minor,
+        cast(entries.operation_id as text) as operation_id
+    from safebox.entries
+    where entries.account = 'wallet'
+) as balances
+where balances.balance_minor < 0
+order by balances.wallet_id, balances.entry_id
