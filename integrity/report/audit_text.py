@@ -112,7 +112,12 @@ def _verdicts(listed: Sequence[InvariantJudged]) -> str:
         headers.remove("severity")
         rows = [[*row[:2], *row[3:]] for row in rows]
     numbers = {"rows", "seconds"}
-    return _table(headers, rows, align=["right" if header in numbers else "left" for header in headers])
+    return lay_table(
+        rows,
+        headers,
+        align=["right" if header in numbers else "left" for header in headers],
+        spare=("seconds", "method"),  # JSON has them
+    )
 
 
 def _unknown(judged: InvariantJudged) -> str:
@@ -151,5 +156,5 @@ def _calls(judged: InvariantJudged) -> Iterator[str]:
     yield lay_table(cells, headers, indent="  ")
 
 
-def _table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, align: Sequence[str] | None = None) -> str:
-    return lay_table(rows, headers, align=align if rows else None)
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return lay_table(rows, headers)

@@ -1,8 +1,9 @@
 """How wide text is: tables, sentences and commands are laid out here so that no terminal breaks them anywhere.
 
-A table whose lines would be too long wraps the words of its widest columns; where that is not enough its columns stand in
-bands, one below the other, each with the first column again. A sentence goes on below where it began. A command breaks
-before an option, with a backslash, so that it can still be pasted. What cannot be broken, a path or a URL, stays whole.
+A table whose lines would be too long gives up the columns that it can spare, then wraps the words of its widest columns;
+where that is not enough its columns stand in bands, one below the other, each with the first column again. A sentence goes
+on below where it began. A command breaks before an option, with a backslash, so that it can still be pasted. What cannot be
+broken, a path or a URL, stays whole.
 
 As wide as COLUMNS says, else as the terminal is, within bounds; where stdout is none, 80.
 """
@@ -45,6 +46,7 @@ def lay_table(
     headers: Sequence[str],
     *,
     align: Sequence[str] | None = None,
+    spare: Sequence[str] = (),
     indent: str = "",
     width: int | None = None,
 ) -> str:
@@ -52,6 +54,7 @@ def lay_table(
 
     Args:
         align: "left" or "right" of each column; None: all left.
+        spare: headers of columns that are given up, the first first, before any other is wrapped below its longest word.
         indent: in front of each line.
         width: instead of the terminal's.
     """
@@ -64,6 +67,9 @@ def lay_table(
             _Column(header, [row[n] for row in cells], align is not None and align[n] == "right")
             for n, header in enumerate(headers)
         ]
+        for name in spare:
+            if sum(column.whole for column in columns) + _GAP * (len(columns) - 1) > room:
+                columns = [column for column in columns if column.header != name]
         whole = "\n\n".join("\n".join(_render(band, room)) for band in _bands(columns, room))
     return "\n".join(f"{indent}{line}" if line else "" for line in whole.splitlines())
 
@@ -77,6 +83,11 @@ class _Column:
     @property
     def width(self) -> int:
         return max(map(len, (self.header, *self.cells)))
+
+    @property
+    def whole(self) -> int:
+        """Return how narrow it may become without a word of it being broken."""
+        return self.width if self.is_right else max(map(len, (self.header, *" ".join(self.cells).split())))
 
     def floor(self, room: int) -> int:
         """Return how narrow it may become: its longest word, while two such have room; a number stays whole."""

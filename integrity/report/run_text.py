@@ -26,7 +26,15 @@ from integrity.report.figures import (
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.monitor_text import render_alerts
 from integrity.report.shape_text import render_shape
-from integrity.report.terminal import note_writer, open_console, visible, write_json, write_note, write_result
+from integrity.report.terminal import (
+    name_database,
+    note_writer,
+    open_console,
+    visible,
+    write_json,
+    write_note,
+    write_result,
+)
 from integrity.runs.result import RunResult, ThresholdResult
 from integrity.runs.samples import Counts
 from integrity.typed import typed
@@ -41,7 +49,7 @@ def write_headline(event: Event) -> None:
         said = (
             f"{asked.system.name} {asked.profile_name}: {profile.title}; {counted(profile.clients, 'client')} on "
             f"{counted(profile.connection_count, 'connection')}, {_planned_length(profile)}, seed {asked.seed}, "
-            f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {asked.target}"
+            f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {name_database(str(asked.target))}"
         )
         write_note(fold(said))
         if warning := find_warning(profile):

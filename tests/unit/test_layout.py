@@ -41,6 +41,23 @@ def test_the_header_of_a_column_of_numbers_is_broken_where_it_is_as_wide_as_half
     assert widest(shown) <= 60
 
 
+def test_a_table_gives_up_what_it_can_spare_before_a_word_is_broken_or_a_column_stands_below() -> None:
+    headers = ["verdict", "invariant", "rows", "method", "seconds"]
+    rows = [["violated", "ghostpass/funding-credited-once", "14", "query, as fingerprints differ", "0.23"]]
+    align = ["left", "left", "right", "left", "right"]
+    shown = {
+        width: lay_table(rows, headers, align=align, spare=("seconds", "method"), width=width).splitlines()
+        for width in (120, 76, 66, 60)
+    }
+    assert [(width, lines[0].split(), len(lines)) for width, lines in shown.items()] == [
+        (120, headers, 3),
+        (76, headers, 5),
+        (66, headers[:4], 5),
+        (60, headers[:3], 3),
+    ]
+    assert all("ghostpass/funding-credited-once" in lines[2] for lines in shown.values())
+
+
 def test_columns_that_have_no_room_stand_below_with_the_first_again() -> None:
     headers = ["operation", *(f"figure_{n}" for n in range(9))]
     shown = lay_table([["receive_funding_webhook", *("12345.6",) * 9]], headers, align=["left", *["right"] * 9], width=80)
