@@ -260,6 +260,7 @@ class Operation:
         marks: what tells the rows that it inserts; by these a rollback takes them out of tables that others made.
         unmarked: schema and name of tables that it inserts into, and whose rows none of `marks` tells; None: nobody knows.
         is_changing: it has statements that change rows, as far as a file of SQL tells by its text.
+        group: what results and thresholds count together, e.g. "fn:whatsapp-send": what serves it; empty: none.
         rows: of such a file: with which its calls are likely to be accepted, "-- row event: events(seats_left = 4)".
     """
 
@@ -272,6 +273,7 @@ class Operation:
     marks: tuple[Mark, ...] = ()
     unmarked: frozenset[tuple[str, str]] | None = None
     is_changing: bool = False
+    group: str = ""
     rows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -13,8 +13,9 @@ decided here, and only from what it can know:
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
@@ -43,7 +44,7 @@ from integrity.operation import (
     check_step,
 )
 from integrity.sql.literals import as_sent
-from integrity.systems.left_open import LastStatement, TransactionLeftOpen, may_write_by_functions
+from integrity.systems.left_open import LastStatement, TransactionLeftOpen, is_writing, may_write_by_functions
 from integrity.systems.service import Reaction
 from integrity.user_code import lines_of, place_in_operation
 
@@ -82,13 +83,18 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """How a call ended: see history.Call for the fields."""
+    """How a call ended: see history.Call for the fields.
+
+    Args:
+        writes_ms: how long each commit took that wrote, from when it was sent until it was answered.
+    """
 
     outcome: Outcome
     reply: Mapping[str, Value] | None
     error: str
     attempts: int
     was_abandoned: bool = False
+    writes_ms: tuple[float, ...] = field(default=(), compare=False)
 
 
 class _Restart(Exception):
@@ -113,6 +119,7 @@ class Driver:
         self._is_in_transaction = False
         self._open: list[str] = []  # the statements of its transaction
         self._last = LastStatement()
+        self._writes_ms: list[float] = []
         self._may_have_effect = False
         self._abandon: Abandon | None = None
         self._step_count = 0
@@ -143,6 +150,7 @@ class Driver:
         self._abandon, self._step_count, self._may_have_effect = abandon, 0, False
         self._request, self._push, self._answered = request, push, answered
         self._attempts = 0
+        self._writes_ms.clear()
         while True:
             self._attempts += 1
             self._is_in_transaction = False
@@ -182,7 +190,7 @@ class Driver:
     def _returned(
         self, outcome: Outcome, reply: Mapping[str, Value] | None, error: str = "", *, was_abandoned: bool = False
     ) -> Returned:
-        return Returned(outcome, reply, error, self._attempts, was_abandoned)
+        return Returned(outcome, reply, error, self._attempts, was_abandoned, tuple(self._writes_ms))
 
     def _refused(self, failure: StatementFailed) -> Returned:
         reason = OUT_OF_CAPACITY.get(failure.sqlstate or "")
@@ -254,20 +262,25 @@ class Driver:
         if not self.connection.is_open:
             await self._reopen(step)
         if type(step) is Statement:
-            sent = as_sent(step)
-            statement = self.connection.execute(sent.sql, sent.parameters)
-            # Alone, even a select may have written, by a function it calls.
-            return await (statement if self._is_in_transaction else self._committing(statement))
+            return await self._execute(step)
         if type(step) is Begin:
             await self._begin(step)
         elif type(step) is Commit:
             try:
-                await self._committing(self.connection.commit())
+                await self._committing(self.connection.commit(), writes=any(map(is_writing, self._open)))
             finally:
                 self._is_in_transaction = False
         else:
             check_step(step)
         return None
+
+    async def _execute(self, step: Statement) -> Rows:
+        sent = as_sent(step)
+        statement = self.connection.execute(sent.sql, sent.parameters)
+        if self._is_in_transaction:
+            return await statement
+        # Alone, even a select may have written, by a function it calls.
+        return await self._committing(statement, writes=is_writing(step.sql))
 
     async def _begin(self, step: Begin) -> None:
         """Begin; a collision there is tried again where the whole operation can no longer be."""
@@ -285,8 +298,9 @@ class Driver:
                 self._open.clear()
                 return
 
-    async def _committing(self, sent: Coroutine[Any, Any, Answer]) -> Answer:
+    async def _committing(self, sent: Coroutine[Any, Any, Answer], *, writes: bool) -> Answer:
         """Return the answer to what commits; only when the server itself refused it can nothing have been committed."""
+        sent_at_s = time.perf_counter()
         try:
             answer = await sent
         except StatementFailed as failure:
@@ -296,6 +310,8 @@ class Driver:
             self._may_have_effect = True
             raise
         self._may_have_effect = True
+        if writes:
+            self._writes_ms.append((time.perf_counter() - sent_at_s) * 1000)
         return answer
 
     async def _reopen(self, step: Step) -> None:

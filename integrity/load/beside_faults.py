@@ -57,12 +57,12 @@ def judge_spared(
         is_of_calls = threshold.kind is Kind.LATENCY and threshold.operation is not None and "_" not in threshold.statistic
         if threshold.rows is not None or not (is_of_calls or threshold.statistic == "failure_share"):
             continue
-        chosen = [measure for name, measure in spared.operations.items() if threshold.operation in (None, name)]
+        chosen = [measure for name, measure in spared.operations.items() if threshold.covers(name, measure.group)]
         offered = sum(measure.offered for measure in chosen)
         if not offered:
             continue
         if offered < threshold.samples_least:
-            name = f"{threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
+            name = f"{threshold.about} {threshold.statistic.replace('_', ' ')}"
             too_few.append(f"{name} ({offered} of {counted(threshold.samples_least, 'call')} that it needs)")
             continue
         judged += judge([threshold], spared, lag_p99_ms, seconds=part.seconds)

@@ -89,7 +89,7 @@ class Caller:
         self.operations = operations
         self.world = world
         self.clock = clock
-        self.measures = Measures()
+        self.measures = Measures({name: each.group for name, each in system.operations.items() if each.group})
         self.deliveries = Deliveries()
         self.is_abandoning = True
         self.settled_us: list[tuple[int, int]] = []

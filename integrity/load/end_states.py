@@ -40,14 +40,23 @@ def find_end_states(project: Project, thresholds: Sequence[Threshold]) -> dict[s
     queries = load_queries(project)
     found = {name: find_query(queries, name) for name in wanted}
     for file in found.values():
-        if file.fault:
-            raise SqlFileError(file.fault)
-        if RUN_ID not in file.parameter_names:
-            raise SqlFileError(
-                f"{file.path}: a threshold is of its rows, and it has no parameter {RUN_ID}",
-                hint=f"Add the line: -- parameter: {RUN_ID} text, and ask for that run's calls only.",
-            )
+        check_of_run(file)
     return found
+
+
+def check_of_run(file: SqlFile) -> None:
+    """Check that a query can be asked of one run.
+
+    Raises:
+        SqlFileError: it cannot be used, or has no parameter for it.
+    """
+    if file.fault:
+        raise SqlFileError(file.fault)
+    if RUN_ID not in file.parameter_names:
+        raise SqlFileError(
+            f"{file.path}: a run is judged by its rows, and it has no parameter {RUN_ID}",
+            hint=f"Add the line: -- parameter: {RUN_ID} text, and ask for that run's calls only.",
+        )
 
 
 def ask_end_states(

@@ -155,7 +155,7 @@ def _turns(threshold: Threshold, measured: float, late_ms: float) -> bool:
 
 
 def _chosen(threshold: Threshold, measures: Measures) -> list[OperationMeasure]:
-    return [m for name, m in measures.operations.items() if threshold.operation in (None, name)]
+    return [m for name, m in measures.operations.items() if threshold.covers(name, m.group)]
 
 
 def _of_rows(threshold: Threshold, found: RowTimes, late_ms: float) -> _Figure:
@@ -180,9 +180,16 @@ def _of_rows(threshold: Threshold, found: RowTimes, late_ms: float) -> _Figure:
 def _latency(threshold: Threshold, chosen: Sequence[OperationMeasure], late_ms: float) -> _Figure:
     kind, _, statistic = threshold.statistic.rpartition("_")
     samples = Distribution.of(
-        {"": measure.latencies_ms, "settled": measure.settled_ms, "lag": measure.lags_ms}[kind] for measure in chosen
+        {
+            "": measure.latencies_ms,
+            "own": measure.own_ms,
+            "write": measure.writes_ms,
+            "settled": measure.settled_ms,
+            "lag": measure.lags_ms,
+        }[kind]
+        for measure in chosen
     )
-    cause = "" if len(samples) else _why_nothing(kind, threshold.operation, chosen)
+    cause = "" if len(samples) else _why_nothing(kind, threshold.operation or threshold.group, chosen)
     return replace(_of_times(threshold, statistic, samples, late_ms), left_out=_not_sent(chosen), cause=cause)
 
 
@@ -206,7 +213,7 @@ def _share(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> _Figure:
         died = sum(measure.abandoned for measure in chosen)
         dead = [f"{counted(died, 'call')} of clients made to die"] if died else []
         left_out = " and ".join([*dead, *filter(None, [_not_sent(chosen)])])
-    cause = "" if whole else _why_nothing("", threshold.operation, chosen)
+    cause = "" if whole else _why_nothing("", threshold.operation or threshold.group, chosen)
     return _of_share(threshold, count, whole, left_out, cause)
 
 
@@ -234,7 +241,7 @@ def _counts(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:
 def _judge_rate(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: float) -> ThresholdJudgement:
     answered, offered = sum(measure.answered for measure in chosen), sum(measure.offered for measure in chosen)
     if not offered or seconds <= 0:
-        cause = _why_nothing("", threshold.operation, chosen)
+        cause = _why_nothing("", threshold.operation or threshold.group, chosen)
         return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, cause)
     if offered < threshold.samples_least:
         needed = f"a rate needs {counted(threshold.samples_least, 'call')}"
@@ -250,7 +257,7 @@ def _judge_count(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> Th
     """Judge what must have been there at all: none of it is a failure, and says why."""
     is_received = threshold.statistic == "received"
     count = sum(len(measure.lags_ms) if is_received else measure.answered for measure in chosen)
-    cause = "" if count else _why_nothing("lag" if is_received else "", threshold.operation, chosen)
+    cause = "" if count else _why_nothing("lag" if is_received else "", threshold.operation or threshold.group, chosen)
     return ThresholdJudgement(threshold, threshold.grade(count), count, count, cause)
 
 
@@ -291,8 +298,9 @@ def _why_nothing(kind: str, operation: str | None, chosen: Sequence[OperationMea
     if not sum(measure.answered for measure in chosen):
         errors = [error for measure in chosen for error, _ in measure.errors.most_common(1)]
         return f"no call of {name} was answered" + (f": {errors[0]}" if errors else "")
-    if kind == "settled":
-        return f"no webhook followed a call of {name} within the run"
-    if kind == "lag":
-        return "streams were open, and nothing came: is anything sent to these subscribers?"
-    return "no call that could be measured"
+    return {
+        "own": f"no call of {name} asked an outside service",
+        "write": f"no call of {name} committed a write",
+        "settled": f"no webhook followed a call of {name} within the run",
+        "lag": "streams were open, and nothing came: is anything sent to these subscribers?",
+    }.get(kind, "no call that could be measured")

@@ -451,6 +451,10 @@ def _check_names(profile: Profile, system: System, place: str) -> None:
     _all_known(place, "operation", named, arguments)
     _all_known(place, "service", profile.services, system.services)
     _all_known(place, "subscription", [each.operation for each in profile.subscribers], system.subscriptions)
+    groups = dict.fromkeys(operation.group for operation in system.operations.values() if operation.group)
+    for threshold in profile.thresholds:
+        if threshold.group is not None and not any(threshold.covers("", group) for group in groups):
+            _all_known(place, "group", [threshold.group], groups)
     for each in profile.subscribers:
         at = f"{place}: subscribers {each.name}"
         _all_known(at, f"argument of {each.operation}", each.pin, arguments[each.operation])
@@ -467,4 +471,4 @@ def _check_names(profile: Profile, system: System, place: str) -> None:
 def _all_known(place: str, what: str, names: Any, known: Mapping[str, Any]) -> None:
     for name in names:
         if name not in known:
-            raise UsageError(f"{place}: unknown {what} {quote(name)}", hint=f"Known: {', '.join(known)}.")
+            raise UsageError(f"{place}: unknown {what} {quote(name)}", hint=f"Known: {', '.join(known) or 'none'}.")

@@ -1,15 +1,16 @@
 """What a run came to, as the record that it leaves to read: its result."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from integrity.load.beside_faults import judge_endings, judge_spared
-from integrity.load.judging import RowTimes, ThresholdJudgement, judge
+from integrity.load.judging import NOT_LOADED, RowTimes, ThresholdJudgement, judge
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
-from integrity.load.thresholds import Threshold
+from integrity.load.thresholds import Grade, Threshold
 from integrity.load.work import WorkDone
-from integrity.measure.calls import Measures, OperationMeasure, summarize
+from integrity.measure.calls import Measures, OperationMeasure, summarize, summarize_groups
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.measure.trends import Recovery
 from integrity.runs.effects import FaultEffect
@@ -18,13 +19,13 @@ from integrity.runs.result import (
     Arrivals,
     ErrorCount,
     OperationResult,
-    OwnTimeResult,
     ReasonCount,
     RunResult,
     SettledResult,
     Shortened,
     StreamResult,
     ThresholdResult,
+    TimesResult,
 )
 from integrity.runs.settings import RunSettings
 
@@ -91,12 +92,14 @@ def make_result(
         resumes=settings.resumes,
         ended_at_us=done.ended_at_us,
         operations=tuple(operations),
+        groups=tuple(summarize_groups(measures, elapsed_s)),
         settled=tuple(_settled(name, m.settled_ms) for name, m in measures.operations.items() if len(m.settled_ms)),
         streams=tuple(
             _stream(name, m) for name, m in measures.operations.items() if len(m.lags_ms) or m.missed or m.broken
         ),
         dependencies=tuple(done.dependencies.summarize()),
-        own=tuple(_own(name, m.own_ms) for name, m in measures.operations.items() if len(m.own_ms)),
+        own=tuple(_times(name, m.own_ms) for name, m in measures.operations.items() if len(m.own_ms)),
+        writes=_writes(measures),
         errors=tuple(
             ErrorCount(operation=name, error=error, count=count)
             for name, m in measures.operations.items()
@@ -145,7 +148,10 @@ def with_end_states(result: RunResult, thresholds: Sequence[Threshold], rows: Ma
     lags_ms = (result.loop_lag_p99_ms, result.arrivals.dispatch_lag_p99_ms) if result.arrivals else ()
     late_ms = max((lag for lag in lags_ms if lag is not None), default=None)
     asked = [each for each in thresholds if each.rows is not None]
-    judged = iter(judge(asked, Measures(), late_ms, seconds=result.elapsed_s, rows=rows))
+    found = judge(asked, Measures(), late_ms, seconds=result.elapsed_s, rows=rows)
+    if result.settled_at_us is None:
+        found = [_while_owed(each, rows) for each in found]
+    judged = iter(found)
     return result.model_copy(
         update={"thresholds": tuple(each if each.rows is None else _threshold(next(judged)) for each in result.thresholds)}
     )
@@ -156,9 +162,25 @@ def _settled(operation: str, settled_ms: Distribution) -> SettledResult:
     return SettledResult(operation=operation, count=len(settled_ms), mean_ms=mean_ms, **percentiles(settled_ms))
 
 
-def _own(operation: str, own_ms: Distribution) -> OwnTimeResult:
-    mean_ms, max_ms = round(own_ms.mean or 0.0, 3), round(own_ms.greatest or 0.0, 3)
-    return OwnTimeResult(operation=operation, count=len(own_ms), mean_ms=mean_ms, **percentiles(own_ms), max_ms=max_ms)
+def _while_owed(judgement: ThresholdJudgement, rows: Mapping[str, RowTimes]) -> ThresholdJudgement:
+    """Return the judgement of a run that was given up while something was owed: what may yet come is not lost."""
+    threshold = judgement.threshold
+    never = rows.get(threshold.rows or "", NOT_LOADED).never
+    if judgement.state is not Grade.FAILED or threshold.within_ms is not None or not never:
+        return judgement
+    reason = f"{never} of {judgement.sample_count} had not come when the run was given up: they may yet"
+    return replace(judgement, state=Grade.NOT_MEASURED, measured=None, reason=reason)
+
+
+def _writes(measures: Measures) -> tuple[TimesResult, ...]:
+    writing = {name: m.writes_ms for name, m in measures.operations.items() if len(m.writes_ms)}
+    rows = [_times(name, writes_ms) for name, writes_ms in writing.items()]
+    return (*rows, _times("total", Distribution.of(writing.values()))) if rows else ()
+
+
+def _times(operation: str, times_ms: Distribution) -> TimesResult:
+    mean_ms, max_ms = round(times_ms.mean or 0.0, 3), round(times_ms.greatest or 0.0, 3)
+    return TimesResult(operation=operation, count=len(times_ms), mean_ms=mean_ms, **percentiles(times_ms), max_ms=max_ms)
 
 
 def _stream(operation: str, measure: OperationMeasure) -> StreamResult:
@@ -195,6 +217,7 @@ def _threshold(judgement: ThresholdJudgement) -> ThresholdResult:
     threshold = judgement.threshold
     return ThresholdResult(
         operation=threshold.operation,
+        group=threshold.group,
         rows=threshold.rows,
         statistic=threshold.statistic,
         within_ms=threshold.within_ms,

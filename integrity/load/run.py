@@ -24,6 +24,7 @@ from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import find_resources
 from integrity.load.result import make_result, with_end_states
 from integrity.load.run_database import RunDatabase
+from integrity.load.unfinished import count_unfinished, find_unfinished
 from integrity.load.waiting import wait_for_hour
 from integrity.load.work import Work
 from integrity.load.workload import Workload
@@ -55,6 +56,7 @@ def play(request: RunRequest) -> Job[EndedRun]:
     database = RunDatabase(request.target, workload, request.test_database)
     planned = PlannedFaults(request.faults, request.faults_may_overlap, request.server, request.revive)
     end_states = find_end_states(request.project, request.profile.thresholds)
+    unfinished = find_unfinished(request.project, request.system.name)
     with database.occupy(request.profile_name) as hold:
         server = database.prepare()
         database, notes = database.narrowed()
@@ -73,7 +75,8 @@ def play(request: RunRequest) -> Job[EndedRun]:
         with begun.beating():
             result = yield from _carry_out(begun, workload, world, clock, faulting=faulting)
             loaded = begun.load()
-        result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded)})
+        left = count_unfinished(request.target, unfinished, begun.folder.run_id)
+        result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded), "unfinished": left})
         rows = ask_end_states(request.target, end_states, begun.folder.run_id, left_out=result.left_out)
         result = with_end_states(result, request.profile.thresholds, rows)
         begun.folder.write_result(result)

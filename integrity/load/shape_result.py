@@ -81,7 +81,7 @@ def _phase(phase: Phase) -> PhaseResult:
 def _said(judgement: ThresholdJudgement) -> PhaseThreshold:
     threshold = judgement.threshold
     return PhaseThreshold(
-        operation=threshold.operation,
+        operation=threshold.operation or threshold.group,
         statistic=threshold.statistic,
         measured=None if judgement.measured is None else round(judgement.measured, 5),
         state=judgement.state.value,

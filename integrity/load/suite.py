@@ -156,14 +156,15 @@ def carried(profile: Profile) -> tuple[Profile, tuple[str, ...]]:
     kept, left_out = [], []
     for each in profile.thresholds:
         if each.of_whole_length:
-            left_out.append(f"{each.operation or 'all'} {each.statistic.replace('_', ' ')} (of the whole length only)")
+            left_out.append(f"{each.about} {each.statistic.replace('_', ' ')} (of the whole length only)")
             continue
-        is_counted = each.kind is not Kind.RESOURCE and each.rows is None and each.operation in (None, *profile.operations)
+        is_of_calls = each.kind is not Kind.RESOURCE and each.rows is None and each.group is None
+        is_counted = is_of_calls and each.operation in (None, *profile.operations)
         count = _expected(profile, each.operation) if is_counted else each.samples_least
         if count >= each.samples_least:
             kept.append(each)
         else:
-            name = f"{each.operation or 'all'} {each.statistic.replace('_', ' ')}"
+            name = f"{each.about} {each.statistic.replace('_', ' ')}"
             left_out.append(f"{name} (about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs)")
     return profile.model_copy(update={"thresholds": tuple(kept)}), tuple(left_out)
 

@@ -6,6 +6,7 @@ was so late that it could have turned the answer, a latency is "unknown": neithe
 
 from collections.abc import Iterable
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -44,16 +45,18 @@ class Threshold(BoundedSettings):
 
     Args:
         operation: of one operation; none: of all together.
+        group: of the operations of some groups together, "fn:whatsapp-send", or of all of a kind, "fn:*".
         rows: of what a query of `queries/` finds of the run, e.g. safebox/taps-answered, in place of calls. It is asked
             with the run's id when the history is loaded; each of its rows is one sample, with the time that it took in the
             column `ms`, null where that never came.
-        statistic: of latency in ms, from the intended start; settled_*: until the first webhook that followed was
-            acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares: failure_share,
-            unavailable, failed and unknown calls, of those sent by clients that were not made to die; declined_share, of
-            calls; achieved_share, answered calls of all that were to be made; missed_share, events that subscribers should
-            have received and did not; broken_share, open streams that ended by themselves; reached_share, rows whose time
-            is not null and at most `within_ms`. answered_per_s: calls answered a second. answered, received: how many calls
-            and how many events of streams there were. Resources, as the monitor saw
+        statistic: of latency in ms, from the intended start; own_*: without the waits for outside services, of calls that
+            asked one; write_*: of commits that wrote, until they were answered; settled_*: until the first webhook that
+            followed was acknowledged; lag_*: of what subscribers received, from when the system says it was sent. Shares:
+            failure_share, unavailable, failed and unknown calls, of those sent by clients that were not made to die;
+            declined_share, of calls; achieved_share, answered calls of all that were to be made; missed_share, events that
+            subscribers should have received and did not; broken_share, open streams that ended by themselves;
+            reached_share, rows whose time is not null and at most `within_ms`. answered_per_s: calls answered a second.
+            answered, received: how many calls and how many events of streams there were. Resources, as the monitor saw
             them: connections_share and pool_share, at their peak, of what the server allows and of the profile's
             connections; database_cpu_share and generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
             recovery_s: seconds from the end of a spike, or of a fault, until latency and failures were as before it, the
@@ -69,6 +72,7 @@ class Threshold(BoundedSettings):
     """
 
     operation: str | None = None
+    group: str | None = None
     rows: str | None = None
     statistic: Literal[
         "mean",
@@ -76,6 +80,10 @@ class Threshold(BoundedSettings):
         "p95",
         "p99",
         "max",
+        "own_p50",
+        "own_p95",
+        "write_p50",
+        "write_p95",
         "settled_mean",
         "settled_p95",
         "lag_p50",
@@ -125,8 +133,8 @@ class Threshold(BoundedSettings):
     @model_validator(mode="after")
     def _is_of_one_thing(self) -> Self:
         of_rows = STATISTICS[self.statistic].of_rows
-        if self.rows is not None and self.operation is not None:
-            raise ValueError("rows and operation: a threshold is of one of them")
+        if sum(each is not None for each in (self.operation, self.group, self.rows)) > 1:
+            raise ValueError("operation, group and rows: a threshold is of one of them")
         if self.rows is not None and not of_rows:
             raise ValueError(f"rows: they have no {self.statistic}")
         if self.rows is None and of_rows == "only":
@@ -138,6 +146,17 @@ class Threshold(BoundedSettings):
     @property
     def kind(self) -> Kind:
         return STATISTICS[self.statistic].kind
+
+    @property
+    def about(self) -> str:
+        """What it is of, in a word: an operation, a group, a query, or all."""
+        return self.operation or self.group or self.rows or "all"
+
+    def covers(self, operation: str, group: str) -> bool:
+        """Return whether calls of this operation, of that group, are among those that it is of."""
+        if self.group is not None:
+            return bool(group) and fnmatchcase(group, self.group)
+        return self.operation in (None, operation)
 
     @property
     def is_resource(self) -> bool:

@@ -7,7 +7,9 @@ system look quick.
 
 from array import array
 from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from integrity.clients.driver import Returned
 from integrity.history import Outcome
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.runs.percentiles import Percentiles
-from integrity.runs.result import OperationResult
+from integrity.runs.result import GroupResult, OperationResult
 from integrity.runs.samples import Counts, OperationSample, RunSample
 
 ERRORS_MOST = 10  # kinds of error that are listed
@@ -28,6 +30,8 @@ class OperationMeasure:
 
     Args:
         own_ms: of answered calls that asked outside services: the latency without the waits for their answers.
+        group: of operations that are counted together; empty: none.
+        writes_ms: of each commit that wrote, from when it was sent until it was answered.
         settled_ms: until the first webhook that followed a call was acknowledged.
         lags_ms: of each event that subscribers received, from when the system says it was sent.
         missed: events that came neither in their turn nor later, by the gaps in their sequence.
@@ -36,6 +40,7 @@ class OperationMeasure:
         unsampled_ms, sampled_ms: latencies since the last sample, and those of the last RECENT_SAMPLES.
     """
 
+    group: str = ""
     ok: int = 0
     declined: int = 0
     unavailable: int = 0
@@ -46,6 +51,7 @@ class OperationMeasure:
     retries: int = 0
     latencies_ms: Distribution = field(default_factory=Distribution)
     own_ms: Distribution = field(default_factory=Distribution)
+    writes_ms: Distribution = field(default_factory=Distribution)
     settled_ms: Distribution = field(default_factory=Distribution)
     lags_ms: Distribution = field(default_factory=Distribution)
     missed: int = 0
@@ -94,6 +100,8 @@ class OperationMeasure:
             else:
                 self._count_error(returned.error or f"{outcome}: {(returned.reply or {}).get('reason')}")
         self.retries += returned.attempts - 1
+        for write_ms in returned.writes_ms:
+            self.writes_ms.append(write_ms)
 
     def _add_latency(self, latency_ms: float) -> None:
         self.latencies_ms.append(latency_ms)
@@ -105,9 +113,14 @@ class OperationMeasure:
 
 
 class Measures:
-    """The measures of a run by operation, in the order in which they were first called."""
+    """The measures of a run by operation, in the order in which they were first called.
 
-    def __init__(self) -> None:
+    Args:
+        groups: operation -> what it is counted with.
+    """
+
+    def __init__(self, groups: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.groups = groups
         self.operations: dict[str, OperationMeasure] = {}
         self.calls_in_last_sample = 0
         self._calls_sampled = 0
@@ -116,7 +129,7 @@ class Measures:
     def of(self, operation: str) -> OperationMeasure:
         measure = self.operations.get(operation)
         if measure is None:
-            measure = self.operations[operation] = OperationMeasure()
+            measure = self.operations[operation] = OperationMeasure(self.groups.get(operation, ""))
         return measure
 
     def sample(self, elapsed_s: float, *, at_us: int, rss_mb: float) -> RunSample:
@@ -180,12 +193,28 @@ def summarize(measures: Measures, elapsed_s: float) -> list[OperationResult]:
     rows = [
         _summary(name, m, elapsed_s) for name, m in sorted(measures.operations.items(), key=lambda item: -item[1].calls)
     ]
-    total = OperationMeasure()
-    for measure in measures.operations.values():
+    return [*rows, _summary("total", _together(measures.operations.values()), elapsed_s)]
+
+
+def summarize_groups(measures: Measures, elapsed_s: float) -> list[GroupResult]:
+    """Return one record a group, by its name."""
+    found = []
+    for group in sorted({measure.group for measure in measures.operations.values()} - {""}):
+        its = {name: measure for name, measure in measures.operations.items() if measure.group == group}
+        together = _together(its.values())
+        share = together.faults / sent if (sent := together.calls - together.abandoned) else None
+        row = _summary(group, together, elapsed_s).model_dump(exclude={"operation"})
+        found.append(GroupResult(group=group, operations=tuple(its), failure_share=_rounded(share, 6), **row))
+    return found
+
+
+def _together(measures: Iterable[OperationMeasure]) -> OperationMeasure:
+    chosen, total = list(measures), OperationMeasure()
+    for measure in chosen:
         for count in ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries"):
             setattr(total, count, getattr(total, count) + getattr(measure, count))
-    total.latencies_ms = Distribution.of(measure.latencies_ms for measure in measures.operations.values())
-    return [*rows, _summary("total", total, elapsed_s)]
+    total.latencies_ms = Distribution.of(measure.latencies_ms for measure in chosen)
+    return total
 
 
 def _summary(name: str, measure: OperationMeasure, elapsed_s: float) -> OperationResult:
@@ -202,5 +231,5 @@ def _summary(name: str, measure: OperationMeasure, elapsed_s: float) -> Operatio
     )
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(value, digits)

@@ -8,7 +8,7 @@ from integrity.measure.calls import Measures, OperationMeasure
 from integrity.measure.distribution import Distribution
 
 _COUNTS = ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
-_TIMES = ("latencies_ms", "own_ms", "settled_ms", "lags_ms")
+_TIMES = ("latencies_ms", "own_ms", "writes_ms", "settled_ms", "lags_ms")
 _KINDS = ("errors", "reasons")
 
 OperationMarks = Mapping[str, Mapping[str, Any]]
@@ -28,10 +28,10 @@ def mark_operations(measures: Measures) -> OperationMarks:
 
 def measures_since(measures: Measures, mark: OperationMarks) -> Measures:
     """Return the measures of what came after the mark."""
-    since = Measures()
+    since = Measures(measures.groups)
     for name, measure in measures.operations.items():
         before = mark.get(name, {})
-        new = since.operations[name] = OperationMeasure()
+        new = since.operations[name] = OperationMeasure(measure.group)
         for count in _COUNTS:
             setattr(new, count, getattr(measure, count) - before.get(count, 0))
         for times in _TIMES:
@@ -48,7 +48,7 @@ def measures_of(parts: Iterable[tuple[str, OperationMeasure]]) -> Measures:
         pieces[name].append(part)
     whole = Measures()
     for name, of_one in pieces.items():
-        new = whole.operations[name] = OperationMeasure()
+        new = whole.operations[name] = OperationMeasure(of_one[0].group)
         for count in _COUNTS:
             setattr(new, count, sum(getattr(part, count) for part in of_one))
         for times in _TIMES:
@@ -60,10 +60,10 @@ def measures_of(parts: Iterable[tuple[str, OperationMeasure]]) -> Measures:
 
 def measures_without(measures: Measures, part: Measures) -> Measures:
     """Return the measures of what is not in the part."""
-    rest = Measures()
+    rest = Measures(measures.groups)
     for name, measure in measures.operations.items():
         less = part.operations.get(name, OperationMeasure())
-        new = rest.operations[name] = OperationMeasure()
+        new = rest.operations[name] = OperationMeasure(measure.group)
         for count in _COUNTS:
             setattr(new, count, getattr(measure, count) - getattr(less, count))
         for times in _TIMES:

@@ -11,7 +11,7 @@ from integrity.load.forecast import describe, find_doubts, find_warning
 from integrity.load.profile import Profile
 from integrity.load.request import RunAdvanced, RunPrepared
 from integrity.numbers import counted
-from integrity.report.dependency_text import render_dependencies
+from integrity.report.breakdown_text import render_breakdown
 from integrity.report.drain_text import explain_drain
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
 from integrity.report.figures import (
@@ -35,7 +35,7 @@ from integrity.report.terminal import (
     write_note,
     write_result,
 )
-from integrity.runs.result import RunResult, ThresholdResult
+from integrity.runs.result import RunResult, ThresholdResult, Unfinished
 from integrity.runs.samples import Counts
 from integrity.typed import typed
 
@@ -153,7 +153,7 @@ def render_run(result: RunResult) -> str:
     blocks = [
         _operations(result),
         *_notes(result),
-        *render_dependencies(result),
+        *render_breakdown(result),
         *render_shape(result),
         *map(render_fault, result.faults),
     ]
@@ -213,6 +213,13 @@ def _owed(result: RunResult) -> Iterator[str]:
         yield f"Left open for good: {left}; it was asked for in vain, and is judged as stuck."
 
 
+def _unfinished(unfinished: Unfinished) -> str:
+    if unfinished.reason:
+        return f"What was accepted and is unfinished is not known: {unfinished.reason}."
+    left = ", ".join(f"{count:,} {visible(what)}" for what, count in unfinished.counts.items() if count)
+    return f"Accepted and unfinished at the end, by the rows: {left or 'nothing'}."
+
+
 def _notes(result: RunResult) -> list[str]:
     lines = []
     total = result.total
@@ -260,6 +267,8 @@ def _notes(result: RunResult) -> list[str]:
     if ending := explain_drain(result.drain):
         lines.append(ending)
     lines += _owed(result)
+    if result.unfinished is not None:
+        lines.append(_unfinished(result.unfinished))
     blocks = ["\n".join(map(fold, lines))]
     if result.reasons:
         rows = [[each.operation, each.count, each.reason] for each in result.reasons]

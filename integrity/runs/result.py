@@ -35,6 +35,21 @@ class OperationResult(Percentiles, Counts, OfOperation):
     max_ms: float | None
 
 
+class GroupResult(Percentiles, Counts):
+    """Operations that are counted together, e.g. by the function that serves them.
+
+    Args:
+        failure_share: unavailable, failed and unknown, of those sent by clients that lived on; None: there were none.
+    """
+
+    group: str
+    operations: tuple[str, ...]
+    failure_share: float | None
+    calls_per_s: float | None
+    mean_ms: float | None
+    max_ms: float | None
+
+
 class SettledResult(Percentiles, OfOperation):
     """From the intended start until the first webhook that followed was acknowledged."""
 
@@ -42,8 +57,8 @@ class SettledResult(Percentiles, OfOperation):
     mean_ms: float
 
 
-class OwnTimeResult(Percentiles, OfOperation):
-    """Of answered calls that asked outside services: the latency without what they waited for the answers."""
+class TimesResult(Percentiles, OfOperation):
+    """Times that are a part of an operation's latency."""
 
     count: int
     mean_ms: float
@@ -105,6 +120,13 @@ class Owed(DocumentPart):
     of_services: Mapping[str, int] = {}
 
 
+class Unfinished(DocumentPart):
+    """What was accepted and is not done at the end, counted from rows; or why it could not be counted."""
+
+    counts: Mapping[str, int] = {}
+    reason: str = ""
+
+
 class Arrivals(DocumentPart):
     """How an open loop kept its schedule. Think time is by Little's law: clients = rate x (latency + think time)."""
 
@@ -131,6 +153,7 @@ class ThresholdResult(DocumentPart):
     """A threshold, judged.
 
     Args:
+        group: a pattern of names of groups, whose operations it is of.
         rows: the query whose rows it is of, in place of calls; within_ms: in which they had to reach their state.
         reason: why it is not measured or unknown, else empty.
         left_out: what the figure says nothing of, else empty.
@@ -138,6 +161,7 @@ class ThresholdResult(DocumentPart):
     """
 
     operation: str | None
+    group: str | None = None
     rows: str | None = None
     statistic: str
     within_ms: float | None = None
@@ -158,7 +182,8 @@ class ThresholdResult(DocumentPart):
         """What it is of, e.g. "sell p95"."""
         within = "" if self.within_ms is None else f" within {self.within_ms:g} ms"
         beside = " beside faults" if self.is_beside_faults else ""
-        return f"{self.rows or self.operation or 'all'} {self.statistic.replace('_', ' ')}{within}{beside}"
+        of = self.rows or self.operation or self.group or "all"
+        return f"{of} {self.statistic.replace('_', ' ')}{within}{beside}"
 
 
 SHORTENED_SHARE = 0.999
@@ -207,13 +232,15 @@ class RunResult(Document):
         operations: the busiest first, and one of all together named "total" last.
         dependencies: the services that calls asked, the busiest first; own: the time of these calls apart from theirs.
         drain: what it waited for behind its last call by plan; None: of an earlier version.
+        writes: of each commit that wrote, from when it was sent until it was answered; that of all named "total" last.
+        groups: those that the system has.
         settled_at_us: when nothing was owed any more; None: time or the database cut that off.
         resumes: the run that it goes on with, whose figures are not in it; empty: none.
         shortened: None: it was as long as its plan, or longer.
         arrivals: None of a closed loop.
         left_out: when faults were in force, and a second on, of which thresholds say nothing but those beside faults.
         too_few_beside_faults: limits that too few calls came for while what they do not need was broken; in words.
-        monitor, faults: once they are known; unknown_outcomes: once the history is loaded.
+        monitor, faults: once they are known; unfinished, unknown_outcomes: once the history is loaded.
         recovery_s: after a spike; None: not in the recovery_looked_s behind it, or `recovery_unknown` says why that
             cannot be known.
         watches_trends: whether it is there to say whether anything rises.
@@ -239,15 +266,18 @@ class RunResult(Document):
     resumes: str = ""
     ended_at_us: int
     operations: tuple[OperationResult, ...]
+    groups: tuple[GroupResult, ...] = ()
     settled: tuple[SettledResult, ...]
     streams: tuple[StreamResult, ...]
     dependencies: tuple[DependencyResult, ...] = ()
-    own: tuple[OwnTimeResult, ...] = ()
+    own: tuple[TimesResult, ...] = ()
+    writes: tuple[TimesResult, ...] = ()
     errors: tuple[ErrorCount, ...]
     reasons: tuple[ReasonCount, ...] = ()
     undelivered: int
     owed: Owed | None = None
     drain: Drain | None = None
+    unfinished: Unfinished | None = None
     settled_at_us: int | None = None
     reconnects: int
     loop_lag_p99_ms: float | None

@@ -1,6 +1,7 @@
 """A transaction that its operation left open: what it wrote is rolled back, as any pool does, while its client hears Ok."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from integrity.operation import Ok, Reply, Statement
@@ -80,6 +81,13 @@ def has_written(statements: Iterable[str]) -> bool:
         elif "to" not in words[:3]:  # a savepoint
             is_written = False
     return is_written
+
+
+@lru_cache(maxsize=4096)
+def is_writing(sql: str) -> bool:
+    """Return whether a statement writes, as far as its words say; an operation says the same ones again and again."""
+    words = [token.text for token in code_tokens(sql)]
+    return bool(words) and words[0] not in _ENDS and _writes(words)
 
 
 def may_lock(statements: Iterable[str]) -> bool:

@@ -18,7 +18,7 @@ from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.reference.inbox.system import INBOX
 from integrity.reference.safebox.system import SAFEBOX
 from integrity.report.run_text import render_run
-from integrity.runs.result import Owed
+from integrity.runs.result import Owed, Unfinished
 from integrity.systems.system import Bug, System
 from tests.detection.worlds import make_seeded, stuck
 
@@ -60,6 +60,8 @@ def test_what_was_left_open_is_taken_up_before_a_run_ends(server: EmbeddedServer
     assert result.owed == Owed(webhooks=0, open={})
     assert (result.settled_at_us or 0) > result.started_at_us
     assert count(target, OPEN[system.name]) == 0
+    assert result.unfinished is not None
+    assert set(result.unfinished.counts.values()) == {0}
     assert stuck(target, system) == {}
     assert stuck(target, system, later=timedelta(minutes=20)) == {}
     assert stuck(target, system, later=timedelta(hours=9)) == {}
@@ -75,6 +77,8 @@ def test_what_nobody_takes_up_is_stuck_as_soon_as_the_run_has_ended(server: Embe
     assert stuck(target, SAFEBOX)["safebox/payment-not-stuck"] == left > 0
     assert stuck(target, SAFEBOX, later=timedelta(hours=9))["safebox/payment-not-stuck"] == left
     assert "Left open for good: " in render_run(ended.result)
+    assert ended.result.unfinished is not None
+    assert ended.result.unfinished.counts["payments that the mint has not ended"] == left
 
 
 @pytest.fixture
@@ -103,6 +107,8 @@ def test_what_a_run_still_owes_is_listed_and_not_held_against_the_system(venue: 
     pending = count(venue, "select count(*) from ghostpass.fundings where status = 'pending'")
     assert ended.result.owed is not None
     assert ended.result.owed.webhooks >= pending > 0
+    assert ended.result.unfinished == Unfinished(counts={"fundings that the processor has not settled": pending})
+    assert f"by the rows: {pending} fundings that" in " ".join(render_run(ended.result).split())
     assert ended.result.settled_at_us is None
     assert "Not settled at its end: what waits for that is not judged as stuck." in render_run(ended.result)
     assert stuck(venue, GHOSTPASS) == stuck(venue, GHOSTPASS, later=timedelta(hours=9)) == {}

@@ -133,7 +133,7 @@ def find_wrong(name: str) -> str:
         return "" if function in found_in(path) and case.removesuffix("]") in {"", *CASES} else "no such test"
     if name == "integrity" or name.startswith("integrity "):
         return find_wrong_command(shlex.split(name)[1:])
-    if (limit := re.fullmatch(r"(\w+) ([\w-]+): (?:([\w/-]+) )?(\w+) (<=|>=) ([\d.]+)", name)) is not None:
+    if (limit := re.fullmatch(r"(\w+) ([\w-]+): (?:([\w/:*-]+) )?(\w+) (<=|>=) ([\d.]+)", name)) is not None:
         known = limits_of(limit[1], limit[2])
         return "" if name in known else f"no such limit; of that profile: {known}"
     if name.startswith("alert "):
@@ -179,7 +179,7 @@ def limits_of(system: str, profile: str) -> tuple[str, ...]:
     if system not in SYSTEMS or profile not in profile_names(SYSTEMS[system], {}):
         return ()
     return tuple(
-        f"{system} {profile}: {' '.join(filter(None, (each.operation or each.rows, each.statistic)))} {side} {bound:g}"
+        f"{system} {profile}: {f'{each.about} '.removeprefix('all ')}{each.statistic} {side} {bound:g}"
         for each in load_profile(SYSTEMS[system], profile, {}).thresholds
         for side, bound in (("<=", each.most), (">=", each.least), ("<=", each.warning), ("<=", each.critical))
         if bound is not None

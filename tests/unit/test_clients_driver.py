@@ -375,3 +375,18 @@ def test_a_client_that_dies_leaves_failed_or_unknown_and_sends_nothing_more(
 
 def test_a_client_that_was_to_die_later_than_the_call_lasts_lives() -> None:
     assert drive(one_transaction, Scripted(), Abandon(4)).outcome is Outcome.OK
+
+
+def test_commits_that_wrote_are_timed_and_no_others() -> None:
+    def reading(*, operation_id: UUID) -> Steps:
+        yield Begin()
+        yield Statement("select a for update")
+        yield Commit()
+        yield Statement("select b")
+        return Ok()
+
+    assert len(drive(one_transaction, Scripted()).writes_ms) == 1
+    assert len(drive(two_transactions, Scripted()).writes_ms) == 2
+    assert len(drive(by_itself, Scripted()).writes_ms) == 2
+    assert drive(reading, Scripted()).writes_ms == ()
+    assert drive(never_committing, Scripted()).writes_ms == ()

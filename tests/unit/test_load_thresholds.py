@@ -1,5 +1,6 @@
 """A threshold passes only when it was measured, by a generator that kept its own times."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +9,14 @@ from integrity.clients.driver import Returned
 from integrity.exit_codes import exit_code_of
 from integrity.history import Outcome
 from integrity.load.judging import RowTimes, ThresholdJudgement, judge
+from integrity.load.result import with_end_states
 from integrity.load.statistics import STATISTICS, samples_least
 from integrity.load.thresholds import Grade, Threshold, shortfalls_of
-from integrity.measure.calls import Measures, summarize
+from integrity.measure.calls import Measures, summarize, summarize_groups
 from integrity.measure.distribution import percentiles
+from integrity.measure.marks import mark_operations, measures_of, measures_since
+from integrity.runs.result import RunResult
+from tests.documents import make_result
 
 OK = Returned(Outcome.OK, {}, "", 1)
 DECLINED = Returned(Outcome.DECLINED, {"reason": "no"}, "", 1)
@@ -358,3 +363,64 @@ def test_what_must_be_touched_fails_without_one_answer_or_event_and_says_why() -
     assert (none.state, none.reason) == (Grade.FAILED, "no call of sell was answered: 23505 duplicate key")
     assert judged(answered, Measures()).reason == "no call of sell was made"
     assert judged(received, measured(OK)).reason.startswith("streams were open, and nothing came")
+
+
+def test_operations_of_a_group_are_counted_and_judged_together() -> None:
+    """The plan asks of its functions as one, and of each how often it was called, failed, and how long it took."""
+    measures = Measures({"send": "fn:send", "send_again": "fn:send", "pay": "fn:pay"})
+    mark = mark_operations(measures)
+    for operation, returns in {
+        "send": [OK] * 60,
+        "send_again": [OK] * 39 + [DIED],
+        "pay": [FAILED],
+        "look": [OK] * 9,
+    }.items():
+        for returned in returns:
+            measures.of(operation).add(returned, 10.0)
+    every = Threshold(group="fn:*", statistic="failure_share", most=0.001, source="a plan")
+
+    for part in (measures, measures_since(measures, mark), measures_of(measures.operations.items())):
+        assert judged(every, part).state is Grade.NOT_MEASURED
+        assert judged(every.model_copy(update={"most": 0.02}), part).measured == pytest.approx(1 / 100)
+        assert judged(Threshold(group="fn:send", statistic="p50", most=9, source="a plan"), part).sample_count == 99
+        pay, send = summarize_groups(part, 2.0)
+        assert (send.group, send.operations, send.calls, send.failure_share) == (
+            "fn:send",
+            ("send", "send_again"),
+            100,
+            0.0,
+        )
+        assert (pay.group, pay.failed, pay.failure_share, send.p95_ms) == ("fn:pay", 1, 1.0, 10.0)
+    assert judged(Threshold(group="fn:none", statistic="p95", most=9, source=""), measures).reason.startswith(
+        "no call of fn:n"
+    )
+
+
+def test_a_threshold_is_of_the_parts_of_a_latency_too() -> None:
+    measures = measured(*[replace(OK, writes_ms=(3.0, 5.0))] * 50, latency_ms=40.0)
+    for _ in range(100):
+        measures.of("sell").own_ms.append(8.0)
+
+    assert judged(limit("write_p95", 4.9), measures).measured == 5.0
+    assert state_of(limit("own_p95", 8.0), measures) is Grade.PASSED
+    assert state_of(limit("p95", 8.0), measures) is Grade.FAILED
+    assert judged(limit("write_p95", 5.0), measured(OK)).reason == "no call of sell committed a write"
+    assert judged(limit("own_p95", 5.0), measured(OK)).reason == "no call of sell asked an outside service"
+
+
+def test_what_may_yet_come_is_not_lost_where_a_run_was_given_up_while_something_was_owed() -> None:
+    share = Threshold(rows="shop/mail", statistic="reached_share", least=1, source="a plan")
+    told = {"rows": "shop/mail", "operation": None, "most": None, "warning": None, "critical": None, "least": 1.0}
+    told |= {"measured": None, "sample_count": 0, "state": "not measured", "reason": "", "source": "a plan"}
+    run = make_result(thresholds=[{**told, "statistic": "reached_share"}], settled_at_us=5)
+
+    def state(result: RunResult, *times_ms: float | None, **given: float) -> tuple[str, str]:
+        asked = share.model_copy(update=given)
+        (judged,) = with_end_states(result, [asked], {"shop/mail": rows(*times_ms)}).thresholds
+        return judged.state, judged.reason
+
+    owing = run.model_copy(update={"settled_at_us": None})
+    assert state(run, 5.0, None)[0] == "failed"
+    assert state(owing, 5.0, None) == ("not measured", "1 of 2 had not come when the run was given up: they may yet")
+    assert state(owing, 5.0, None, within_ms=9.0)[0] == "failed", "too late it is in any case"
+    assert state(owing, 5.0)[0] == "passed"

@@ -73,7 +73,15 @@ CLAIMS: Mapping[str, Mapping[str, Any]] = {
     },
     r"as before within": {"statistic": "recovery_s"},
     r"^our own: out as fast as in": {"operation": "scan_out", "statistic": ("p95", "p50")},
-    r"^our own(?!: out|: as before)": {"statistic": ("lag_p95", "missed_share")},
+    r"edge functions succeed above 99\.9%": {"group": "fn:*", "statistic": "failure_share", "most": 0.001},
+    r"message loss above 0 is critical": {
+        "rows": "inbox/messages-delivered",
+        "statistic": "reached_share",
+        "within_ms": None,
+        "least": 1,
+    },
+    r"what a provider tells is applied within 2 s": {"rows": "inbox/webhooks-applied", "statistic": "p95", "most": 2000},
+    r"^our own(?!: out|: as before|: what a provider)": {"statistic": ("lag_p95", "missed_share")},
 }
 """What a source says -> what is measured then. A label on another figure is a label that is not so."""
 

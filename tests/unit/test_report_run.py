@@ -244,9 +244,14 @@ def test_dependencies_stand_beside_the_time_of_operations_without_them() -> None
     answers = {"settled": 700, "error 500": 2, "timeout": 1}
     own = {"operation": "pay_invoice", "count": 99, **times, "p50_ms": 4.5}
 
-    shown = render_run(make_result(dependencies=[{**dependency, "answers": answers}], own=[own]))
+    group = {**ROW, "group": "fn:pay", "operations": ["pay_invoice"], "calls": 1200, "failure_share": 0.0025}
+
+    parts = {"own": [own], "writes": [own], "groups": [group]}
+
+    shown = render_run(make_result(dependencies=[{**dependency, "answers": answers}], **parts))
 
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     assert any(line.startswith("mint melt 703 700 20.2 29.5 34.9 34.9 700 settled") for line in lines)
-    assert "pay_invoice 99 4.5 – – 34.9" in lines
+    assert lines.count("pay_invoice 99 4.5 – – 34.9") == 2
+    assert "fn:pay 1200 4 0.25% – – – 151" in lines
     assert " ".join(shown.split()).count("2 error 500, 1 timeout") == 1

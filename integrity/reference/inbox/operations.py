@@ -354,9 +354,13 @@ OPERATIONS = {
         Operation("search_messages", search_messages, {"business_id": KeyOf("businesses"), "term": TERMS}),
         Operation("mark_read", mark_read, {"conversation_id": KeyOf("conversations")}),
         # One story, and three names: each channel has its own rate, its own provider and its own limit on latency.
-        Operation("send_whatsapp", send_message, {"conversation_id": KeyOf("whatsapp"), "body": BODIES}),
-        Operation("send_email", send_message, {"conversation_id": KeyOf("email"), "body": BODIES}),
-        Operation("send_sms", send_message, {"conversation_id": KeyOf("sms"), "body": BODIES}),
+        Operation(
+            "send_whatsapp", send_message, {"conversation_id": KeyOf("whatsapp"), "body": BODIES}, group="fn:whatsapp-send"
+        ),
+        Operation(
+            "send_email", send_message, {"conversation_id": KeyOf("email"), "body": BODIES}, group="fn:email-send-smtp"
+        ),
+        Operation("send_sms", send_message, {"conversation_id": KeyOf("sms"), "body": BODIES}, group="fn:sms-send"),
         Operation("resend_queued", resend_queued, {"business_id": KeyOf("businesses")}),
         Operation(
             "receive_provider_event",
@@ -373,7 +377,7 @@ OPERATIONS = {
             receive_message,
             {"conversation_id": KeyOf("conversations"), "provider_message_id": KeyOf("arrivals"), "body": BODIES},
         ),
-        Operation("create_checkout", create_checkout, {"business_id": KeyOf("businesses")}),
+        Operation("create_checkout", create_checkout, {"business_id": KeyOf("businesses")}, group="fn:create-checkout"),
         Operation(
             "receive_checkout_webhook",
             receive_checkout_webhook,

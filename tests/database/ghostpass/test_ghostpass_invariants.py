@@ -46,6 +46,17 @@ def test_rows_made_while_a_run_goes_on_wait_for_its_calls(engine: Engine) -> Non
 
 
 ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "ghostpass/webhooks-applied": (
+        {"run_id": "r1"},
+        rows("event_id began_at reached_at", ("evt-3", at("18:01:03"), at("18:01:03"))),
+    ),
+    "ghostpass/unfinished": (
+        {"run_id": "r1"},
+        rows(
+            "what open_count",
+            ("fundings that the processor has not settled", 0),
+        ),
+    ),
     "ghostpass/guests-inside": (
         {},
         rows(

@@ -22,6 +22,9 @@ def at(time: str) -> str:
     return f"2026-01-17 {time}"
 
 
+TOLD = {6: '{"event_id": "evt-3"}'}
+"""Arguments of calls, where a query asks for them."""
+
 WORLD: Mapping[str, list[dict[str, Any]]] = {
     "ghostpass.wallets": rows(
         "id code balance_minor created_at",
@@ -119,7 +122,7 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
     "integrity.calls": rows(
         "run_id operation_id operation arguments client intended_at invoked_at returned_at outcome reply error attempts",
         *(
-            ("r1", op(number), operation, "{}", 1, at(time), at(time), returned, outcome, "{}", "", 1)
+            ("r1", op(number), operation, TOLD.get(number, "{}"), 1, at(time), at(time), returned, outcome, "{}", "", 1)
             for number, operation, time, returned, outcome in (
                 (5, "request_funding", "18:01:00", at("18:01:00"), "ok"),
                 (6, "receive_funding_webhook", "18:01:03", at("18:01:03"), "ok"),

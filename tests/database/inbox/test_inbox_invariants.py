@@ -50,6 +50,33 @@ def test_rows_made_while_a_run_goes_on_wait_for_its_calls(engine: Engine) -> Non
 
 
 ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "inbox/messages-delivered": (
+        {"run_id": "r1"},
+        rows(
+            "message_id status began_at reached_at",
+            (2, "delivered", at("18:00:00"), at("18:00:02")),
+            (6, "sent", at("18:04:00"), None),
+        ),
+    ),
+    "inbox/webhooks-applied": (
+        {"run_id": "r1"},
+        rows(
+            "event_id began_at reached_at",
+            ("whatsapp-2-sent", at("18:00:01"), at("18:00:01")),
+            ("whatsapp-2-delivered", at("18:00:02"), at("18:00:02")),
+            ("whatsapp-3-failed", at("18:01:02"), at("18:01:02")),
+        ),
+    ),
+    "inbox/unfinished": (
+        {"run_id": "r1"},
+        rows(
+            "what open_count",
+            ("checkouts that the processor has not ended", 0),
+            ("messages that are queued", 0),
+            ("messages that are sent and not delivered", 1),
+            ("uploads that are not finished", 0),
+        ),
+    ),
     "inbox/dashboard": (
         {"business_id": 1},
         rows(

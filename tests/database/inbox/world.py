@@ -28,6 +28,13 @@ def json(**members: Any) -> str:
     return orjson.dumps(members).decode()
 
 
+TOLD = {
+    8: json(event_id="whatsapp-2-sent"),
+    9: json(event_id="whatsapp-2-delivered"),
+    10: json(event_id="whatsapp-3-failed"),
+}
+"""Arguments of calls, where a query asks for them."""
+
 WORLD: Mapping[str, list[dict[str, Any]]] = {
     "inbox.businesses": rows(
         "id name messages_per_hour plan_revision created_at",
@@ -102,7 +109,7 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
     "integrity.calls": rows(
         "run_id operation_id operation arguments client intended_at invoked_at returned_at outcome reply error attempts",
         *(
-            ("r1", op(number), operation, "{}", 1, at(time), at(time), returned, outcome, "{}", "", 1)
+            ("r1", op(number), operation, TOLD.get(number, "{}"), 1, at(time), at(time), returned, outcome, "{}", "", 1)
             for number, operation, time, returned, outcome in (
                 (2, "send_whatsapp", "18:00:00", at("18:00:00"), "ok"),
                 (8, "receive_provider_event", "18:00:01", at("18:00:01"), "ok"),

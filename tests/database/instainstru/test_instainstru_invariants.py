@@ -53,6 +53,13 @@ def test_what_a_client_was_told_it_had_seen_counts_as_missed(engine: Engine) -> 
 
 
 ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "instainstru/unfinished": (
+        {"run_id": "r1"},
+        rows(
+            "what open_count",
+            ("messages that somebody who listened has not received", 1),
+        ),
+    ),
     "instainstru/busiest-conversations": (
         {},
         rows(

@@ -32,6 +32,16 @@ def test_a_payment_that_a_running_run_ended_waits_for_its_requests(engine: Engin
 
 
 ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "safebox/unfinished": (
+        {"run_id": "r1"},
+        rows(
+            "what open_count",
+            ("invoices that are paid and not credited", 0),
+            ("payments that the mint has not ended", 0),
+            ("sales that nobody has paid yet", 0),
+            ("taps without an answer", 0),
+        ),
+    ),
     "safebox/payments-under-way": (
         {},
         rows(

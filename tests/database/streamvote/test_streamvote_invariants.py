@@ -41,6 +41,18 @@ def test_updates_are_known_as_soon_as_a_later_one_is_acknowledged(engine: Engine
 
 
 ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "streamvote/webhooks-applied": (
+        {"run_id": "r1"},
+        rows("invoice_id began_at reached_at", (2, at("18:01:03"), at("18:01:04"))),
+    ),
+    "streamvote/unfinished": (
+        {"run_id": "r1"},
+        rows(
+            "what open_count",
+            ("invoices that are paid and whose credit is queued", 0),
+            ("invoices that the provider has not ended", 0),
+        ),
+    ),
     "streamvote/cache-hits": (
         {},
         rows(

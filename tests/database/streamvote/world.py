@@ -115,7 +115,13 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
     "integrity.calls": rows(
         "run_id operation_id operation arguments client intended_at invoked_at returned_at outcome reply error attempts",
         call(4, "create_invoice", "18:01:00", reply='{"invoice_id": 2}'),
-        call(5, "receive_payment_webhook", "18:01:03", reply='{"invoice_id": 2}'),
+        call(
+            5,
+            "receive_payment_webhook",
+            "18:01:03",
+            arguments='{"invoice_id": 2, "kind": "paid"}',
+            reply='{"invoice_id": 2}',
+        ),
         call(6, "credit_invoice", "18:01:04", arguments='{"invoice_id": 2}', reply='{"stars": 50}'),
         call(7, "create_invoice", "18:02:00", reply='{"invoice_id": 3}'),
         call(8, "receive_payment_webhook", "18:02:03", reply='{"invoice_id": 3}'),
