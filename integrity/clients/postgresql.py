@@ -1,7 +1,8 @@
 """A PostgreSQL connection for the driver, on asyncpg: the hot path of a run.
 
-Every statement is prepared once a connection and kept by its text. Measured beside `pgbench -M prepared` with the same
-statements at 8 connections: benchmarks/workload.py.
+Every statement is prepared once a connection and kept by its text; behind a pooler (engines/postgresql/pooled.py) each
+time, without a name and within a transaction, for which the session's settings hold, too. Measured beside `pgbench -M
+prepared` with the same statements at 8 connections: benchmarks/workload.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 import asyncpg
 
-from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S
+from integrity.engines.postgresql.connecting import CONNECT_TIMEOUT_S, local_statements, may_be_pooled
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, CLIENT, statements_of
 from integrity.engines.postgresql.url import options_of
 from integrity.engines.target import Target
@@ -66,6 +67,7 @@ class PostgresConnection:
         self._isolation = isolation
         self._connection: Any = None
         self._prepared: dict[str, tuple[Any, Callable[[Mapping[str, Value]], Any]]] = {}
+        self._is_pooled = False
 
     @property
     def is_open(self) -> bool:
@@ -75,22 +77,42 @@ class PostgresConnection:
         self._prepared = {}
         self._session_settings = Conduct.session_settings
         try:
-            self._connection = await asyncpg.connect(
-                **_arguments(self._target),
-                timeout=CONNECT_TIMEOUT_S,
-                server_settings={"application_name": APPLICATION_NAME, **self._startup},
-                # The statement cache stays on though nothing uses it: without it, asyncpg 0.32 prepares statements unnamed,
-                # that is again at each execution, which costs the server half as much again.
-            )
-            await self._set_up()
+            await self._connect()
+            if may_be_pooled(self._target) and not self._is_pooled and await self._find_pooler():
+                self._is_pooled = True
+                await self._connection.close(timeout=2)
+                await self._connect()
+            if not self._is_pooled:
+                await self._set_up()
         except _REFUSED as error:
             self.abort()
             self._connection = None
             raise self._target.unreachable(error) from None
 
-    async def _set_up(self) -> None:
+    async def _connect(self) -> None:
+        # The statement cache stays on though nothing uses it: without it, asyncpg 0.32 prepares statements unnamed,
+        # that is again at each execution, which costs the server half as much again.
+        unnamed = {"statement_cache_size": 0} if self._is_pooled else {}
+        self._connection = await asyncpg.connect(
+            **_arguments(self._target),
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": APPLICATION_NAME, **self._startup},
+            **unnamed,
+        )
+
+    async def _find_pooler(self) -> bool:
+        """Return whether who answers is another than who was there when the connection was made."""
+        async with self._connection.transaction():  # for as long as it lasts the session is one
+            asked = await self._connection.prepare("select pg_catalog.pg_backend_pid()", name="")
+            return bool(await asked.fetchval() != self._connection.get_server_pid())
+
+    @property
+    def _version(self) -> int:
         version = self._connection.get_server_version()
-        text = statements_of(CLIENT, server_version=version.major * 10_000 + version.minor)
+        return int(version.major * 10_000 + version.minor)
+
+    async def _set_up(self) -> None:
+        text = statements_of(CLIENT, server_version=self._version)
         for left in range(ATTEMPTS_MOST - 1, -1, -1):
             try:
                 await self._connection.execute(text)
@@ -101,14 +123,21 @@ class PostgresConnection:
                 return
 
     async def begin(self, begin: Begin) -> None:
-        is_plain = begin == _PLAIN and self._isolation is Isolation.READ_COMMITTED
+        is_plain = begin == _PLAIN and self._isolation is Isolation.READ_COMMITTED and not self._is_pooled
         text = "begin" if is_plain else f"begin {begin.modes(self._isolation)}"
         try:
-            if self._conduct is not None and self._conduct.session_settings is not self._session_settings:
+            if self._is_pooled:
+                text = f"{text}; {self._local_settings()}"
+            elif self._conduct is not None and self._conduct.session_settings is not self._session_settings:
                 await self._take_settings(self._conduct.session_settings)
             await self._connection.execute(text)
         except Exception as error:
             raise self._failed(error) from error
+
+    def _local_settings(self) -> str:
+        """Return what sets for one transaction what holds for a session elsewhere."""
+        more = {} if self._conduct is None else self._conduct.session_settings
+        return local_statements({**CLIENT, **more}, server_version=self._version)
 
     async def _take_settings(self, settings: Mapping[str, str]) -> None:
         for name in self._session_settings:
@@ -121,8 +150,18 @@ class PostgresConnection:
         self._session_settings = settings
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
+        if self._is_pooled and not self._connection.is_in_transaction():
+            await self.begin(_PLAIN)
+            try:
+                answered = await self.execute(sql, parameters)
+            except StatementFailed:
+                if self.is_open:
+                    await self.rollback()
+                raise
+            await self.commit()
+            return answered
         try:
-            prepared = self._prepared.get(sql)
+            prepared = None if self._is_pooled else self._prepared.get(sql)
             if prepared is None:
                 prepared = await self._prepare(sql)
             statement, pick = prepared
@@ -135,7 +174,9 @@ class PostgresConnection:
         text, names = number_parameters(sql)
         statement = await self._connection.prepare(text)
         fitting = [_FITTING.get(each.name) for each in statement.get_parameters()]
-        self._prepared[sql] = prepared = (statement, _picker(names, fitting))
+        prepared = (statement, _picker(names, fitting))
+        if not self._is_pooled:
+            self._prepared[sql] = prepared
         return prepared
 
     async def has_written(self) -> bool:

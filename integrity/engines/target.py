@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import psycopg
     import sqlalchemy
 
+    from integrity.engines.postgresql.pooled import ServerConnection
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -145,8 +147,10 @@ class Target:
 
     def connect(
         self, *, application_name: str = "integrity", settings: Mapping[str, str] | None = None
-    ) -> "psycopg.Connection[Any]":
+    ) -> "ServerConnection":
         """Return a new psycopg connection in autocommit mode, its rows as tuples.
+
+        Through a pooler the settings hold within `transaction()` only.
 
         Args:
             settings: of the session, see session_settings; None: those for work.

@@ -19,6 +19,7 @@ from integrity.errors import DatabaseError
 from integrity.health.btree import check_structure
 from integrity.health.check import HealthCheck, failed, ok, some, unreachable, warning
 from integrity.health.constraints import check_constraints
+from integrity.health.pooler import check_pooler
 from integrity.health.server import Server, open_server
 from integrity.health.systems import SystemNeeds, check_system
 from integrity.monitor.database import DatabaseWatch
@@ -58,6 +59,7 @@ def check_before(
                 *_check_server(facts),
                 *_check_clock(server),
                 *_check_disk(facts),
+                check_pooler(target, server, facts),
                 *check_constraints(server),
                 *_check_indexes(server),
                 *check_structure(server),

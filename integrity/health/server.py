@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
 
+from integrity.engines.postgresql.pooled import ServerConnection
 from integrity.engines.postgresql.session_settings import OWN
+from integrity.engines.postgresql.url import connection_string
 from integrity.engines.refusals import reason_of
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
@@ -40,27 +42,44 @@ class Server:
         answer_ms: how long connecting took.
     """
 
-    def __init__(self, connection: "psycopg.Connection[Any]", answer_ms: float) -> None:
+    def __init__(self, connection: ServerConnection, answer_ms: float) -> None:
         self._connection = connection
         self.answer_ms = answer_ms
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler is in between."""
+        return self._connection.is_pooled
+
+    def ask_pooler(self, target: Target, question: LiteralString) -> list[Row] | None:
+        """Return what PgBouncer's own console answers; None where it is none, or lets us not in."""
+        place = connection_string(target.url.set(database="pgbouncer"))
+        try:
+            with closing(psycopg.connect(place, autocommit=True, connect_timeout=STATEMENT_TIMEOUT_S)) as console:
+                return self._rows(console.execute(question))
+        except psycopg.Error:
+            return None
 
     def ask(self, name: str) -> list[Row]:
         """Return the rows of a query of `queries/health/`."""
         cursor = psycopg.RawCursor(self._connection)
-        cursor.execute(load_query(f"health/{name}").numbered.encode())
-        return self._rows(cursor)
+        with self._connection.asking():
+            cursor.execute(load_query(f"health/{name}").numbered.encode())
+            return self._rows(cursor)
 
     def count(self, query: "psycopg.sql.Composed") -> int | None:
         """Return the number that a query answers with, or None when it takes too long."""
         try:
-            row = self._connection.execute(query).fetchone()
+            with self._connection.asking():
+                row = self._connection.execute(query).fetchone()
         except psycopg.errors.QueryCanceled:
             return None
         return None if row is None else int(row[0])
 
     def read_column(self, query: LiteralString) -> list[str]:
         """Return the first column of a query."""
-        return [row[0] for row in self._connection.execute(query).fetchall()]
+        with self._connection.asking():
+            return [row[0] for row in self._connection.execute(query).fetchall()]
 
     @contextmanager
     def borrowing_amcheck(self) -> Iterator[str]:
@@ -117,7 +136,7 @@ class Server:
         return best[1], best[0]
 
     @staticmethod
-    def _rows(cursor: "psycopg.RawCursor[Any]") -> list[Row]:
+    def _rows(cursor: "psycopg.Cursor[Any]") -> list[Row]:
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

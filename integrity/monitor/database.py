@@ -1,9 +1,8 @@
 """A database, watched through one connection of its own: a sample is a mapping that can be written as JSON.
 
 The connection reads only, and the server ends what takes it longer than half a second: a monitor must never be what slows
-a database down. It goes to the server itself; a pooler that hands out another server session for each transaction would
-lose these settings. A question that fails is left out of that sample with its reason; a connection that is lost is made
-again for the next one.
+a database down. Behind a pooler each question is asked in a transaction of its own, for which this is set. A question that
+fails is left out of that sample with its reason; a connection that is lost is made again for the next one.
 """
 
 import time
@@ -13,6 +12,7 @@ from typing import Any, cast
 import psycopg
 from psycopg import sql
 
+from integrity.engines.postgresql.pooled import ServerConnection
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target, mask
 from integrity.errors import DatabaseError
@@ -38,7 +38,7 @@ class DatabaseWatch:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: ServerConnection | None = None
         self._questions: list[MonitorQuestion] = []
         self._last_tables: Mapping[str, Mapping[str, Any]] = {}
         self._last_statements: Mapping[str, Mapping[str, Any]] = {}
@@ -57,7 +57,10 @@ class DatabaseWatch:
             # So names are shown with their schemas, whatever the role's own path is, and the extension's view is found.
             schemas = [name for name in ("pg_catalog", facts["statements_schema"]) if name is not None]
             path = sql.SQL(", ").join(map(sql.Identifier, schemas))
-            connection.execute(sql.SQL("set search_path = {}").format(path))
+            if connection.is_pooled:
+                connection.add_local(f"set local search_path = {path.as_string()}")
+            else:
+                connection.execute(sql.SQL("set search_path = {}").format(path))
         except psycopg.Error as error:
             connection.close()
             raise self._target.unreachable(error) from None
@@ -119,11 +122,12 @@ class DatabaseWatch:
         return sample
 
 
-def _ask(connection: psycopg.Connection[Any], question: MonitorQuestion) -> Any:
+def _ask(connection: ServerConnection, question: MonitorQuestion) -> Any:
     cursor = psycopg.RawCursor(connection)
-    cursor.execute(question.text)
-    names = [column.name for column in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    with connection.asking():
+        cursor.execute(question.text)
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return rows[0] if question.is_row and rows else {} if question.is_row else rows
 
 

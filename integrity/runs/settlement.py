@@ -167,12 +167,14 @@ def _wait_until_quiet(target: Target) -> int:
         select pg_catalog.count(*)
         from pg_catalog.pg_stat_activity
         where application_name = %s and datname = pg_catalog.current_database()
+            -- a pooler's session that is done with a transaction has the name of who had it last
+            and not (%s and state = 'idle')
         """
     give_up_at = time.monotonic() + QUIET_S_MOST
     try:
         with closing(target.connect(settings=OWN)) as connection:
             while True:
-                row = connection.execute(query, (APPLICATION_NAME,)).fetchone()
+                row = connection.execute(query, (APPLICATION_NAME, connection.is_pooled)).fetchone()
                 count = int(row[0]) if row is not None else 0
                 if not count or time.monotonic() >= give_up_at:
                     return count

@@ -12,4 +12,6 @@ where sessions.datname = current_database()
   and sessions.pid <> pg_backend_pid()
   and sessions.backend_type = 'client backend'
   and sessions.xact_start is not null
+  -- a run's hold on the database, behind a pooler: a transaction that reads nothing and locks no row
+  and not (coalesce(sessions.application_name, '') like 'integrity, %' and sessions.state = 'idle in transaction')
 order by sessions.xact_start, sessions.pid

@@ -16,6 +16,11 @@ select
           and sessions.usesysid is not null
           and sessions.pid <> pg_backend_pid()
     )                                                      as slots_used,
+    (
+        select count(*)
+        from pg_stat_activity as sessions
+        where sessions.backend_type = 'client backend' and sessions.state = 'idle' and sessions.pid <> pg_backend_pid()
+    )                                                      as slots_idle,
     current_setting('synchronous_commit')                  as synchronous_commit,
     current_setting('fsync')                               as fsync,
     current_setting('full_page_writes')                    as full_page_writes,

@@ -24,12 +24,18 @@ from (
     select
         activity.datname is not distinct from current_database() as is_here,
         activity.backend_type is null                            as is_hidden,
-        activity.state,
+        case when activity.is_hold then 'idle' else activity.state end as state,
         activity.wait_event_type,
         activity.state_change,
-        activity.xact_start,
+        case when not activity.is_hold then activity.xact_start end as xact_start,
         activity.backend_xmin
-    from pg_stat_activity as activity
+    from (
+        select
+            sessions.*,
+            -- a run's hold on the database: behind a pooler a transaction that reads nothing and locks no row
+            coalesce(sessions.application_name like 'integrity, %' and sessions.state = 'idle in transaction', false) as is_hold
+        from pg_stat_activity as sessions
+    ) as activity
     where activity.pid <> pg_backend_pid()
       -- a hidden session has no type; the server's own processes have no user
       and coalesce(activity.backend_type, 'client backend') = 'client backend'

@@ -62,10 +62,10 @@ def test_functions_are_raced_by_roles_with_passwords_of_every_kind(roles: dict[s
 
 def test_the_newest_version_of_the_protocol_passes_and_so_does_its_longer_key(database: Target) -> None:
     """From libpq 18 on, at servers from version 18 on: the key with which a statement is cancelled has 32 bytes."""
-    with closing(database.connect()) as connection:
-        connection.execute(b"create table wallets (id int primary key, balance int); insert into wallets values (1, 9)")
-        ((version,),) = connection.execute(b"select current_setting('server_version_num')::int").fetchall()
-        connection.commit()
+    with closing(database.connect()) as setup:
+        setup.execute(b"create table wallets (id int primary key, balance int); insert into wallets values (1, 9)")
+        ((version,),) = setup.execute(b"select current_setting('server_version_num')::int").fetchall()
+        setup.commit()
     if min(psycopg.pq.version(), version) < FIRST_WITH_3_2:
         pytest.skip("libpq and server are older than version 18")
     with CallRace(database, test_database=database.url.database) as race:

@@ -8,6 +8,7 @@ import psycopg
 
 from integrity.engines.embedded.socket_folder import home_of
 from integrity.engines.postgresql.accepting import is_accepted
+from integrity.engines.postgresql.pooled import ServerConnection
 from integrity.engines.postgresql.session_settings import ATTEMPTS_MOST, QUESTIONS, statements_of
 from integrity.engines.postgresql.url import connection_string
 from integrity.engines.postgresql.version import SERVER_VERSION_LEAST
@@ -27,10 +28,10 @@ class ServerPlace(Protocol):
     def unreachable(self, error: Exception) -> Unreachable: ...
 
 
-def connect(place: ServerPlace, *, application_name: str, settings: Mapping[str, str]) -> "psycopg.Connection[Any]":
+def connect(place: ServerPlace, *, application_name: str, settings: Mapping[str, str]) -> ServerConnection:
     """Return a new connection; see Target.connect."""
     try:
-        connection = psycopg.connect(
+        connection = ServerConnection.connect(
             connection_string(place.url),
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT_S,
@@ -46,11 +47,29 @@ def connect(place: ServerPlace, *, application_name: str, settings: Mapping[str,
             hint="Upgrade the server, or leave --database out to use the embedded one.",
         )
     try:
-        send_settings(connection, statements_of(settings, server_version=connection.info.server_version))
+        if not may_be_pooled(place) or not connection.find_pooler():
+            send_settings(connection, statements_of(settings, server_version=connection.info.server_version))
+        elif settings:
+            connection.add_local(local_statements(settings, server_version=connection.info.server_version))
     except psycopg.Error as error:
         connection.close()
         raise place.unreachable(error) from None
     return connection
+
+
+def may_be_pooled(place: ServerPlace) -> bool:
+    """Return whether a pooler may be in between: not where the socket is that of a server of ours."""
+    return home_of(place.url.query.get("host", "")) is None
+
+
+def local_statements(settings: Mapping[str, str], *, server_version: int) -> str:
+    """Return the statements that set for a transaction under way what the settings say of those to come."""
+    now = {name.removeprefix("default_"): value for name, value in settings.items() if name == _READ_ONLY}
+    later = {name: value for name, value in settings.items() if not name.startswith("default_transaction_")}
+    return statements_of({**later, **now}, server_version=server_version, is_local=True)
+
+
+_READ_ONLY = "default_transaction_read_only"
 
 
 @contextmanager

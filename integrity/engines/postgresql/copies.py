@@ -9,7 +9,7 @@ transaction: the old one's becomes a temporary name, and it is dropped after tha
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from integrity.numbers import counted
 from integrity.typed import typed
 
 RUN_APPLICATION = "integrity-run"
+_NEEDS = "what copies, swaps and drops databases needs"
 MAINTENANCE_DATABASES = ("postgres", "template1")  # one cannot copy or rename the database that one is connected to
 NAME_BYTES_MOST = 63
 FILE_COPY_BYTES_LEAST = 64_000_000
@@ -149,8 +150,11 @@ def server_beside(target: Target) -> Iterator[Connection]:
             failure = failure or error
     else:
         assert failure is not None
+        with closing(target.connect(settings={})) as own:  # a pooler may know no other database
+            own.refuse_pooler(target, _NEEDS)
         raise failure
     try:
+        connection.refuse_pooler(target, _NEEDS)
         yield connection
     except (errors.ObjectInUse, errors.LockNotAvailable) as error:
         raise DatabaseError(

@@ -1,9 +1,8 @@
 """Who works in a PostgreSQL database: an advisory lock of a session that does nothing else; its application name says who.
 
 It belongs to one database, and goes with its session, however that ends. A run takes it again when a crash or a fault has
-ended that session. Behind a pooler in transaction mode a session's lock stays with a connection of the pooler's, which
-others share: who works through one is seen for as long as the pooler keeps that connection, and what drops is best done
-past it.
+ended that session. Behind a pooler it is the lock of a transaction that does nothing else: that keeps one of the pooler's
+connections for it alone, and goes with it.
 """
 
 import os
@@ -17,6 +16,7 @@ import psycopg
 
 from integrity.engines.hold import Hold
 from integrity.engines.occupancy import Occupant, refuse
+from integrity.engines.postgresql.pooled import ServerConnection
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.target import Target
 from integrity.engines.transaction import refusal
@@ -84,7 +84,7 @@ class _Session(Hold):
         self._target = target
         self._who = who
         self._suffix = "" if is_exclusive else "_shared"
-        self._connection: Connection | None = None
+        self._connection: ServerConnection | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._wake, self._waker = os.pipe()
@@ -92,8 +92,12 @@ class _Session(Hold):
     def take(self) -> None:
         connection = self._target.connect(application_name=f"{APPLICATION}{self._who}", settings=OWN)
         try:
+            if connection.is_pooled:
+                connection.autocommit = False  # the transaction begins with the next statement
+                connection.execute("set local idle_in_transaction_session_timeout = 0")
+            span = "_xact" if connection.is_pooled else ""
             (is_taken,) = connection.execute(
-                f"select pg_catalog.pg_try_advisory_lock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
+                f"select pg_catalog.pg_try_advisory{span}_lock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
             ).fetchall()[0]
             occupants = [] if is_taken else find_occupants(connection, connection.info.dbname)
         except psycopg.Error as error:
@@ -109,7 +113,8 @@ class _Session(Hold):
         if self._connection is not None:
             with suppress(psycopg.Error):  # it is being taken again, under the new name
                 self._connection.execute(
-                    "select pg_catalog.set_config('application_name', %s, false)", (f"{APPLICATION}{who}",)
+                    "select pg_catalog.set_config('application_name', %s, %s)",
+                    (f"{APPLICATION}{who}", self._connection.is_pooled),
                 )
 
     def keep(self) -> None:
@@ -122,10 +127,13 @@ class _Session(Hold):
         if self._thread is not None:
             self._thread.join()
         if self._connection is not None:
-            with suppress(psycopg.Error):  # a pooler's connection would keep it
-                self._connection.execute(
-                    f"select pg_catalog.pg_advisory_unlock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
-                )
+            with suppress(psycopg.Error):  # sooner than the server notices that the session ended
+                if self._connection.is_pooled:
+                    self._connection.rollback()
+                else:
+                    self._connection.execute(
+                        f"select pg_catalog.pg_advisory_unlock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
+                    )
             self._connection.close()
         os.close(self._wake)
         os.close(self._waker)

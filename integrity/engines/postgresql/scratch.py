@@ -21,6 +21,7 @@ def make_scratch(target: Target, purpose: str) -> Iterator[Target]:
     """Yield an empty database; see engine.Engine."""
     application_name = f"integrity {purpose}"
     with closing(target.connect(application_name=application_name, settings=OWN)) as admin:
+        admin.refuse_pooler(target, "what is made beside it needs")
         try:
             drop_left_over(admin)
         except psycopg.Error as error:

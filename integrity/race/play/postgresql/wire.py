@@ -98,6 +98,7 @@ class PostgresWire:
         """
         self._target = target
         self._connection = target.connect(application_name="integrity race")
+        self._connection.refuse_pooler(target, "a race needs")
         self.granted: set[str] = set()
         try:
             self._set(settings, wishes)

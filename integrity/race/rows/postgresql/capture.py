@@ -279,7 +279,9 @@ def remove(target: Target) -> bool:
 
 
 def _connect(target: Target) -> Connection:
-    return target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)
+    connection = target.connect(application_name=_APPLICATION.format(os.getpid()), settings=_SETTINGS)
+    connection.refuse_pooler(target, "a race needs")
+    return connection
 
 
 def _lock(connection: Connection) -> bool:
