@@ -3,13 +3,13 @@
 What is violated comes first, and what holds is a count.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from integrity.events import InvariantJudged
 from integrity.numbers import counted
 from integrity.report.audit_report import AuditReport
-from integrity.report.layout import fold, lay_table
+from integrity.report.layout import fold, lay_table, terminal_width
 from integrity.report.values import CALLS_SHOWN, call_table, printable, row_table, show
 from integrity.sql.file import SqlFile, printable_path
 from integrity.sql.header import Parameter
@@ -153,7 +153,26 @@ def _calls(judged: InvariantJudged) -> Iterator[str]:
     many = len(judged.calls) > CALLS_SHOWN
     yield f"  calls of these operations{f', {CALLS_SHOWN} of {len(judged.calls)}' if many else ''}:"
     headers, cells = call_table(judged.calls)
-    yield lay_table(cells, headers, indent="  ")
+    table = lay_table(cells, headers, indent="  ", width=_WHOLE)
+    if max(map(len, table.splitlines())) <= terminal_width():
+        yield table
+    else:  # in bands, ids of 36 letters would stand there three times
+        yield from (_call(dict(zip(headers, row, strict=True))) for row in cells)
+
+
+_WHOLE = 1000
+"""Letters that every table of calls fits in: a cell has 60 at most."""
+
+
+def _call(call: Mapping[str, str]) -> str:
+    """Return a call in lines of its own."""
+    until = "no return" if call["returned_at"] == "null" else f"to {call['returned_at']}"
+    lines = [
+        f"  {call['operation_id']}  {call['operation']}  {call['outcome']}",
+        f"    client {call['client']}, {call['invoked_at']} {until}",
+        f"    {call['arguments']}",
+    ]
+    return "\n".join(map(fold, lines))
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
