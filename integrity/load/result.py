@@ -208,9 +208,14 @@ def _arrivals(profile: Profile, loop: OpenLoop, total: OperationResult, elapsed_
         planned_per_s=round(profile.arrivals_per_s, 3),
         offered_per_s=round(rate, 3),
         sent_per_s=round(loop.sent / elapsed_s, 3) if elapsed_s else None,
-        think_time_s=round(profile.clients / rate - latency_s, 1) if rate else None,
+        think_time_s=find_think_time_s(profile.clients, loop.offered, rate=rate, latency_s=latency_s),
         dispatch_lag_p99_ms=lag_ms,
     )
+
+
+def find_think_time_s(clients: int, offered: int, *, rate: float, latency_s: float) -> float | None:
+    """Return how long a client pauses between two calls, by Little's law; None: nobody had to make two."""
+    return round(clients / rate - latency_s, 1) if offered > clients else None
 
 
 def _threshold(judgement: ThresholdJudgement) -> ThresholdResult:

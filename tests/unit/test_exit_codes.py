@@ -1,6 +1,8 @@
 """Exit codes say what a script needs: the weightiest shortfall decides, and no verdict is no pass."""
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +40,13 @@ def test_the_weightiest_shortfall_decides_whatever_else_there_is() -> None:
 
 def test_an_error_of_ours_outranks_a_threshold_and_no_violation() -> None:
     assert [exit_code_after_failure(code) for code in (0, 1, 2, 3, 4, 130)] == [3, 1, 2, 3, 3, 130]
+
+
+def test_every_exit_code_is_one_that_a_command_can_end_with() -> None:
+    """README promised 5, "a wrapped tool failed", and nothing wrapped a tool."""
+    codes = {value for name, value in vars(ExitCode).items() if name.isupper()}
+    assert codes == {ExitCode.OK, ExitCode.USAGE, *(exit_code_of({each}) for each in Shortfall)}
+    table = re.findall(
+        r"^\| (\d+) \| ", (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert codes <= set(map(int, table)) <= {*codes, 141}  # the shell's own, of a reader that went away

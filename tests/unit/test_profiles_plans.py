@@ -149,6 +149,13 @@ def test_a_profile_has_the_plans_figure(row: str, system: str, name: str, find: 
     assert found == (planned if "'" in repr(planned) else pytest.approx(planned)), row
 
 
+def test_a_sweep_over_streams_is_of_streams_and_not_of_a_handful_of_connections() -> None:
+    """400 streams shared four connections: the ceiling that was told was theirs."""
+    sweep = open_profile(M, "capacity")
+    assert sweep.steps is not None
+    assert streams(sweep) * max(sweep.steps.factors) <= 25 * sum(each.connections for each in sweep.subscribers)
+
+
 def test_users_are_sessions_streams_and_rate_at_once() -> None:
     main = open_profile(M, "messaging")
     fewer = open_profile(M, "messaging", {"users": 25})

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from integrity.load.request import EndedRun, RunAdvanced
+from integrity.load.result import find_think_time_s
 from integrity.report.run_text import render_run, show_progress
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
@@ -116,6 +117,12 @@ def test_an_open_loop_shows_what_was_offered_and_what_was_sent() -> None:
 
 def test_clients_who_cannot_keep_up_with_the_rate_are_said_to_be_too_few() -> None:
     assert "8 clients are too few for that rate" in render_run(make_result(arrivals={**ARRIVALS, "think_time_s": -0.3}))
+
+
+def test_a_client_who_makes_one_call_has_no_pause_between_two() -> None:
+    """10,500 clients for one burst of 10,003, all sent and answered, were "too few of them"."""
+    assert find_think_time_s(10_500, 10_003, rate=909.0, latency_s=12.0) is None
+    assert find_think_time_s(8, 40, rate=20.0, latency_s=0.1) == 0.3
 
 
 def test_on_sqlite_restarts_are_called_what_they_are() -> None:
