@@ -156,7 +156,6 @@ def test_an_operation_that_never_ends_is_cut_off_and_the_search_is_inconclusive(
     code, out, _ = integrity("race", "ghostpass", "poll", "sell", "--budget", "2s")
     assert code == 3
     assert "inconclusive at read committed: 1 of 1 pair not searched to the bound" in out
-    assert "more than 400 letters" in out
     code, out, _ = integrity("race", "ghostpass", "poll", "sell", "--schedule", "AB")
     assert code == 3
     assert "cut off, more than 400 letters" in out

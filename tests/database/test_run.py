@@ -101,7 +101,7 @@ def test_a_run_leaves_its_calls_in_the_folder_and_in_the_database(venue: Target,
     assert sorted(stored) == sorted(
         (c.operation_id, c.operation, c.outcome.value, c.client, c.attempts, c.error) for c in calls
     )
-    assert len(calls) == result.result.operations[-1].calls == result.loaded.call_count > 100
+    assert len(calls) == result.result.operations[-1].calls == result.loaded.call_count > 10
     asked = result.result.dependencies
     assert ask(venue, "select count(*), count(returned_at) from integrity.requests where returned_at >= requested_at") == [
         (sum(sum(each.answers.values()) for each in asked),) * 2
@@ -249,9 +249,9 @@ def test_webhooks_are_sent_until_they_are_answered_so_nothing_stays_pending(venu
 
     rows = {row.operation: row for row in result.result.operations}
     requested = rows["request_funding"].ok
-    assert requested > 20
-    assert rows["receive_funding_webhook"].abandoned > 10
-    assert rows["receive_funding_webhook"].declined > 10  # the second of two deliveries
+    assert requested > 2
+    assert rows["receive_funding_webhook"].abandoned > 1
+    assert rows["receive_funding_webhook"].declined > 2  # the second of two deliveries
     assert result.result.undelivered == 0
     assert result.result.settled[0].count == requested
     assert ask(venue, "select count(*) from ghostpass.fundings where status = 'pending'") == [(0,)]

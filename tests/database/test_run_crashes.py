@@ -143,7 +143,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_its_history(
     (loaded,) = load_unfinished(target, Project(tmp_path, Settings())).loaded
 
     assert loaded.state == "interrupted"
-    assert loaded.call_count > 100
+    assert loaded.call_count > 10
     assert check_effects(target, newest)["ok"] > 100
 
 

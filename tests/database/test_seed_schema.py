@@ -146,6 +146,7 @@ def test_rows_that_are_there_already_are_left_and_referred_to(fill: Fill) -> Non
 
 
 @pytest.mark.exhaustive
+@pytest.mark.exhaustive
 def test_a_thousand_tables_are_filled(fill: Fill) -> None:
     ddl = ";".join(
         f"create table t{number} (id bigserial primary key, up bigint references t{max(0, number - 1)}, "
@@ -213,7 +214,7 @@ def test_what_a_run_misses_is_made_by_the_command_that_it_tells(
     )
     with database.connect() as connection:
         connection.execute('delete from shop."Accounts"')
-    hammer = ["run", "hammer", "--duration", "300ms", "--yes-this-is-a-test-database", str(database.url.database)]
+    hammer = ["run", "hammer", "--duration", "1s", "--yes-this-is-a-test-database", str(database.url.database)]
     told = []
     for _ in range(2):
         capsys.readouterr()
