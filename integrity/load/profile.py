@@ -93,7 +93,7 @@ class Subscribers(BoundedSettings):
         poll_s: how often an open stream is looked at for what has come.
         disconnect_share: of those looks, how many find it cut off; the client comes back and says what it saw last.
         connections: that the streams share.
-        come_share: of the run's length: over which they come, one after the other; 0: all before the first call.
+        come_share: of the run's length, or of a step's: over which they come, one after the other; 0: all at once.
         pin: as a stream of arrivals has it.
     """
 

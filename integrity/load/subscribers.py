@@ -7,7 +7,7 @@ have seen and did not is told by the gaps between the sequence numbers that it s
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -21,7 +21,7 @@ from integrity.domain import KeyOf
 from integrity.history import Outcome, Received
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
-from integrity.load.profile import Profile
+from integrity.load.profile import OpenProfile, Profile
 from integrity.load.profile import Subscribers as Settings
 from integrity.operation import Request, Rows
 from integrity.systems.service import Reaction
@@ -52,7 +52,7 @@ class Subscribers:
                 each,
                 subscriptions[each.operation],
                 caller,
-                come_within_s=each.come_share * profile.duration_s,
+                come_within_s=each.come_share * _step_s(profile),
                 seed=seed,
                 connect=connect,
                 reconnector=reconnector,
@@ -98,6 +98,12 @@ class Subscribers:
             group.abort()
 
 
+def _step_s(profile: Profile) -> float:
+    """Return how long a step is, or the run where it has none."""
+    steps = profile.steps if isinstance(profile, OpenProfile) else None
+    return profile.duration_s if steps is None else steps.step_s
+
+
 class _Group:
     """The subscribers of one entry of the profile, on their shared connections."""
 
@@ -113,7 +119,7 @@ class _Group:
         reconnector: Reconnector,
     ) -> None:
         self.is_settling = False
-        self._come_within_s = come_within_s
+        self._each_s = come_within_s / settings.count
         self._reconnector = reconnector
         self._pauses = Random(f"{seed}/{settings.name}/pauses")
         self._drivers = [Driver(connect(), self._pauses) for _ in range(min(settings.connections, settings.count))]
@@ -134,19 +140,22 @@ class _Group:
         del self._members[count:]
         new = [self._make(number) for number in range(len(self._members), count)]
         self._members += new
-        return [member.follow() for member in new]
+        return self._come(new)
 
     async def open(self) -> None:
         for driver in self._drivers:
             await driver.connection.open()
             self._idle.put_nowait(driver)
-        if not self._come_within_s:
+        if not self._each_s:
             for member in self._members:
                 await member.open()
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
-        each_s = self._come_within_s / len(self._members)
-        return [member.follow(after_s=number * each_s) for number, member in enumerate(self._members)]
+        return self._come(self._members)
+
+    def _come(self, members: Sequence["_Subscriber"]) -> list[Coroutine[Any, Any, None]]:
+        """Return the work of these, who come one after the other."""
+        return [member.follow(after_s=number * self._each_s) for number, member in enumerate(members)]
 
     async def borrow(self) -> Driver:
         """Return a connected driver; whoever has it gives it back."""
@@ -217,8 +226,8 @@ class _Subscriber:
 
     async def follow(self, *, after_s: float = 0.0) -> None:
         """Come, and take what comes until the run settles; cut off now and then, come back."""
-        if after_s:
-            await asyncio.sleep(after_s)
+        if not await self._comes(after_s):
+            return
         is_open = self._cursor is not None
         while True:
             is_settling = self._group.is_settling
@@ -235,6 +244,16 @@ class _Subscriber:
                 self._caller.conduct.note_disconnect()
                 is_open = False  # noticed at the next look: what is sent until then has been missed
             await asyncio.sleep(self._settings.poll_s)
+
+    async def _comes(self, after_s: float) -> bool:
+        """Wait until it comes; return False where it need not any more."""
+        clock = asyncio.get_running_loop()
+        at = clock.time() + after_s
+        while (left_s := at - clock.time()) > 0:
+            if self._group.is_settling or self.is_leaving:
+                return False
+            await asyncio.sleep(min(left_s, self._settings.poll_s))
+        return True
 
     async def _look(self) -> bool:
         """Take what has come since the last look; return whether the stream is still open."""

@@ -1,4 +1,4 @@
-"""Subscribers come over the time that their profile says, and none before."""
+"""Subscribers come over the time that their profile says, and none before; and nobody waits for those who have not come."""
 
 import asyncio
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import pytest
 from integrity.load.caller import Caller
 from integrity.load.profile import Profile
 from integrity.load.profile import Subscribers as Settings
-from integrity.load.subscribers import Subscribers
+from integrity.load.subscribers import Subscribers, _Group, _Subscriber
 from integrity.measure.calls import Measures
 
 
@@ -64,3 +64,36 @@ def test_streams_are_opened_one_after_the_other_over_the_time_in_which_they_come
 
     assert asyncio.run(opened()) == after_s
     assert caller.count == at_once
+
+
+def make(count: int, *, come_within_s: float) -> _Group:
+    settings = Settings(name="listeners", operation="listen", count=count, poll_s=0.01)
+    given: Any = (settings, SimpleNamespace(cursor="last_sequence"), Opened())
+    nobody: Any = None
+    return _Group(*given, come_within_s=come_within_s, seed=1, connect=lambda: nobody, reconnector=nobody)
+
+
+def test_those_of_a_further_step_come_at_the_same_pace_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All 100 of a step of the capacity sweep came at once, where its plan has 20 a second."""
+    monkeypatch.setattr(_Subscriber, "follow", lambda self, *, after_s=0.0: after_s)
+    group = make(100, come_within_s=5.0)
+    assert group.work() == pytest.approx([number / 20 for number in range(100)])
+    assert group.scale_to(3.0) == pytest.approx([number / 20 for number in range(200)])
+    assert make(3, come_within_s=0.0).work() == pytest.approx([0.0] * 3)
+
+
+def test_who_has_not_come_when_all_settles_or_has_to_leave_is_waited_for_by_nobody() -> None:
+    async def end(group: _Group) -> None:
+        first, *late = group.work()
+        first.close()  # it comes at once
+        group.is_settling = True
+        await asyncio.gather(*late)
+
+    async def leave(group: _Group) -> None:
+        first, *late = group.work()
+        first.close()
+        group.scale_to(0.001)
+        await asyncio.gather(*late)
+
+    for over in (end, leave):
+        asyncio.run(asyncio.wait_for(over(make(3, come_within_s=30_000.0)), 60))

@@ -108,6 +108,7 @@ PLANNED: list[tuple[str, str, str, Any, Any]] = [
     ("D02", M, "sanity", lambda p: (p.clients, p.duration_s, come_s(p)), (10, 300, 10 / 2)),
     ("D81", M, "ci-smoke", lambda p: (p.clients, p.duration_s, come_s(p)), (10, 120, 10 / 2)),
     ("D09", M, "capacity", lambda p: [streams(p) * f for f in p.steps.factors], [50, 100, 200, 300, 400]),
+    ("D10", M, "capacity", lambda p: round(streams(p) / (p.subscribers[0].come_share * p.steps.step_s)), 20),
     ("D11", M, "capacity", lambda p: p.steps.step_s, 300),
     ("D19", M, "throughput", lambda p: p.clients, 100),
     (
