@@ -1,10 +1,14 @@
 """Which format of an audit's report goes where: each asked for has one place, and each place one format."""
 
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from integrity.errors import UsageError
+from integrity.jobs.monitor import choose
+from integrity.jobs.proxy import _open as make_recording
 from integrity.report.audit_report import Reported
 from integrity.report.formats import assign, make_folders, publisher
 from tests.unit.test_report_audit import MIXED
@@ -74,3 +78,15 @@ def test_every_report_is_written_also_beside_one_that_cannot_be_and_folders_are_
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/a\.md: cannot be written: a folder above it is a file"):
         make_folders(assign((), ("file/a.md",)))
+
+
+def test_folders_are_made_for_samples_and_recordings_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with ExitStack() as stack:
+        for name, make in (("--output", lambda file: choose((), file)), ("--record", partial(make_recording, stack))):
+            made = tmp_path / name.strip("-") / "deep" / "samples.jsonl"
+            make(made)
+            assert made.parent.is_dir()
+            with pytest.raises(UsageError, match="cannot be written: a folder above it is a file") as refused:
+                make(tmp_path / "file" / "samples.jsonl")
+            assert refused.value.hint == f"Name another file: {name}"
