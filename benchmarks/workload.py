@@ -1,25 +1,32 @@
 """How fast `integrity run` is: its closed loop beside pgbench, the same sale on the same server with as many clients.
 
-    python benchmarks/workload.py [--clients 8] [--seconds 4] [--rounds 5] [--wallets 5000]
+    python benchmarks/workload.py [--clients 8 32 64] [--seconds 4] [--rounds 5] [--wallets 5000]
 
 Both send what the operation `sell` of ghostpass sends: begin, the terminal, the debit, the sale, its splits, its entries,
 the audit row, commit; prepared, committed durably (synchronous_commit and fsync on). The run records its history and
-measures every call, pgbench does neither. Rounds alternate; printed are medians, and the ratio of each round.
+measures every call, pgbench does neither. Rounds alternate; printed are medians, and the ratio of each round. What a call
+takes of the processors is that of the client's process: of ours from the first second to the last, without what it
+takes to begin and to end.
 """
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from integrity.database.namespace import guard
 from integrity.engines.embedded.binaries import candidate_folders
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
+from integrity.events import Event
 from integrity.load.profile import load_profile
-from integrity.load.request import RunRequest
+from integrity.load.request import RunAdvanced, RunRequest
 from integrity.load.run import run
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -55,7 +62,7 @@ commit;
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--clients", type=int, default=8)
+    arguments.add_argument("--clients", type=int, nargs="+", default=[8, 32, 64])
     arguments.add_argument("--seconds", type=float, default=4.0)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--wallets", type=int, default=5000)
@@ -78,24 +85,42 @@ def measure(target: Target, folder: Path, chosen: argparse.Namespace) -> None:
     script = folder / "sell.sql"
     script.write_text(SCRIPT.format(wallets=chosen.wallets, terminals=terminal_count))
     print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; the ratio falls when others compute")
-    pgbench_rates, run_rates = [], []
-    for number in range(chosen.rounds + 1):
-        pgbench_rate = run_pgbench(target, script, chosen.clients, chosen.seconds)
-        run_rate = run_hammer(target, folder, chosen.clients, chosen.seconds, seed=number)
-        if number == 0:
-            continue  # the first round warms up
-        pgbench_rates.append(pgbench_rate)
-        run_rates.append(run_rate)
-        print(f"round {number}: pgbench {pgbench_rate:6.0f}/s   run {run_rate:6.0f}/s   {run_rate / pgbench_rate:.2f}")
-    ratios = [ours / limit for ours, limit in zip(run_rates, pgbench_rates, strict=True)]
-    print(f"sales, {chosen.clients} clients, medians of {chosen.rounds} rounds of {chosen.seconds:g} s")
-    print(f"  pgbench -M prepared            {statistics.median(pgbench_rates):6.0f}/s")
-    print(f"  integrity run, history on      {statistics.median(run_rates):6.0f}/s")
+    run_hammer(target, folder, min(chosen.clients), chosen.seconds, seed=0)  # warms up
+    for clients in chosen.clients:
+        compare(target, folder, script, clients, chosen)
+
+
+def compare(target: Target, folder: Path, script: Path, clients: int, chosen: argparse.Namespace) -> None:
+    limits, ours = [], []
+    for number in range(1, chosen.rounds + 1):
+        limits.append(run_pgbench(target, script, clients, chosen.seconds))
+        ours.append(run_hammer(target, folder, clients, chosen.seconds, seed=number))
+        print(f"round {number}: pgbench {limits[-1]}   run {ours[-1]}   {ours[-1].rate / limits[-1].rate:.2f}")
+    ratios = [our.rate / limit.rate for our, limit in zip(ours, limits, strict=True)]
+    load = os.getloadavg()[0]
+    print(f"sales, {clients} clients, medians of {chosen.rounds} rounds of {chosen.seconds:g} s, load {load:.1f}")
+    print(f"  pgbench -M prepared            {median_of(limits)}")
+    print(f"  integrity run, history on      {median_of(ours)}")
     print(f"  run / pgbench                    {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]")
+    print(f"  most that one process can make {1e6 / median_of(ours).cpu_us:6.0f}/s")
 
 
-def run_pgbench(target: Target, script: Path, clients: int, seconds: float) -> float:
-    """Return transactions per second."""
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Calls a second, and what each takes of the client's processors, in microseconds."""
+
+    rate: float
+    cpu_us: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:6.0f}/s {self.cpu_us:4.0f} us"
+
+
+def median_of(speeds: Sequence[Speed]) -> Speed:
+    return Speed(statistics.median(each.rate for each in speeds), statistics.median(each.cpu_us for each in speeds))
+
+
+def run_pgbench(target: Target, script: Path, clients: int, seconds: float) -> Speed:
     program = next(
         binaries.folder / "pgbench" for binaries in candidate_folders(os.environ) if (binaries.folder / "pgbench").exists()
     )
@@ -103,13 +128,22 @@ def run_pgbench(target: Target, script: Path, clients: int, seconds: float) -> f
     command = [str(program), "--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--jobs={jobs}"]
     command += [f"--time={max(1, round(seconds))}", f"--file={script}"]
     command += ["--host", str(target.url.query["host"]), "--username", str(target.url.username), str(target.url.database)]
+    before_s = cpu_s_of_children()
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
-    line = next(line for line in answer.stdout.splitlines() if line.startswith("tps = "))
-    return float(line.split()[2])
+    used_s = cpu_s_of_children() - before_s
+    lines = answer.stdout.splitlines()
+    made = next(int(line.split()[-1]) for line in lines if line.startswith("number of transactions actually processed"))
+    rate = next(float(line.split()[2]) for line in lines if line.startswith("tps = "))
+    return Speed(rate, used_s / made * 1e6)
 
 
-def run_hammer(target: Target, folder: Path, clients: int, seconds: float, seed: int) -> float:
-    """Return calls per second; all must have been ok, or the two did not do the same."""
+def cpu_s_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_hammer(target: Target, folder: Path, clients: int, seconds: float, seed: int) -> Speed:
+    """Return how fast it was; all calls must have been ok, or the two did not do the same."""
     profile = load_profile(GHOSTPASS, "sell", OVERRIDES, {"clients": clients, "duration_s": seconds})
     request = RunRequest(
         system=GHOSTPASS,
@@ -119,9 +153,16 @@ def run_hammer(target: Target, folder: Path, clients: int, seconds: float, seed:
         project=Project(folder, Settings()),
         seed=seed,
     )
-    total = run(request).result.total
+    seen: list[tuple[float, int]] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, RunAdvanced) and event.phase == "running":
+            seen.append((time.process_time(), sum(each.calls for each in event.operations.values())))
+
+    total = run(request, look).result.total
     assert total.ok == total.calls, total
-    return total.calls_per_s or 0.0
+    (first_s, first_calls), (last_s, last_calls) = seen[0], seen[-1]
+    return Speed(total.calls_per_s or 0.0, (last_s - first_s) / (last_calls - first_calls) * 1e6)
 
 
 if __name__ == "__main__":

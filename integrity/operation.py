@@ -1,8 +1,8 @@
 """Operations: what a client asks of a system, as a generator of steps.
 
-An operation is written once, without I/O. It yields steps; whoever drives it (a concurrent client on asyncpg, the SQLite
-driver, the race scheduler, a replay) carries each one out and sends the rows back. So the statements that are hammered,
-raced and replayed are the same ones.
+An operation is written once, without I/O. It yields steps; whoever drives it (a concurrent client, the race scheduler, a
+replay) carries each one out and sends the rows back. So the statements that are hammered, raced and replayed are the same
+ones.
 
     def withdraw(*, operation_id, wallet_id, amount_minor):
         yield Begin()

@@ -20,7 +20,11 @@ class Connection(Protocol):
     async def open(self) -> None:
         """Connect; raise Unreachable when that is not possible."""
 
-    async def begin(self, begin: Begin) -> None: ...
+    async def begin(self, begin: Begin) -> None:
+        """Open a transaction; it may travel with the next statement, which then raises what the server has against it."""
+
+    async def begin_now(self) -> None:
+        """Send a begin that still waits for a statement: time passes before there is one."""
 
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows: ...
 

@@ -206,6 +206,7 @@ class Driver:
         answer: Any = None
         failure: StatementFailed | None = None
         collisions = 0
+        abandon, execute = self._abandon, self.connection.execute
         while True:
             try:
                 step = steps.send(answer) if failure is None else steps.throw(failure)
@@ -217,18 +218,17 @@ class Driver:
                     self._last.check_end(reply, self._open, has_id=has_id)
                 return reply
             answer = failure = None
-            if type(step) is Statement:
-                self._last.at(step, lines_of(steps))
-            abandon = self._abandon
+            statement: Statement | None = step if type(step) is Statement else None
+            if statement is not None:
+                self._last.at(statement, () if statement.place else lines_of(steps))
             if abandon is not None and abandon.after is not None and self._step_count >= abandon.after:
                 await self._die_at(step, in_flight=abandon.in_flight)
             try:
-                kind = type(step)
-                if kind is Statement and self._is_in_transaction:
+                if statement is not None and self._is_in_transaction:
                     # What most steps are, without a detour: a lost connection refuses it.
-                    self._open.append(step.sql)  # type: ignore[union-attr]  # by its type
-                    sent = as_sent(step)  # type: ignore[arg-type]
-                    answer = await self.connection.execute(sent.sql, sent.parameters)
+                    self._open.append(statement.sql)
+                    sent = statement if statement.quoted is None else as_sent(statement)
+                    answer = await execute(sent.sql, sent.parameters)
                 else:
                     answer = await self._carry_out(step)
             except StatementFailed as refused:
@@ -246,12 +246,7 @@ class Driver:
     async def _carry_out(self, step: Step) -> Rows | Mapping[str, Value] | None:
         """Send one step and return its answer; keep count of what may have been committed."""
         if type(step) is Request:
-            reaction = self._request(step)
-            if reaction.latency_s:
-                await asyncio.sleep(reaction.latency_s)
-                if self._answered is not None:
-                    self._answered()
-            return reaction.answer
+            return await self._ask(step)
         if type(step) is Push:
             if self._push is not None:
                 self._push(step.events)
@@ -273,6 +268,17 @@ class Driver:
         else:
             check_step(step)
         return None
+
+    async def _ask(self, step: Request) -> Mapping[str, Value]:
+        """Ask a service; a begin that waits for a statement does not wait for that."""
+        if self._is_in_transaction and self.connection.is_open:
+            await self.connection.begin_now()
+        reaction = self._request(step)
+        if reaction.latency_s:
+            await asyncio.sleep(reaction.latency_s)
+            if self._answered is not None:
+                self._answered()
+        return reaction.answer
 
     async def _execute(self, step: Statement) -> Rows:
         sent = as_sent(step)

@@ -72,6 +72,9 @@ class SqliteConnection:
         sql = "begin" if begin.is_read_only else "begin immediate"
         await self._send(lambda connection: connection.execute(sql))
 
+    async def begin_now(self) -> None:
+        pass  # none ever waits
+
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         text = adapt(sql, "sqlite")
         values = {name: to_sqlite(value) for name, value in parameters.items()}

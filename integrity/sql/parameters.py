@@ -80,7 +80,7 @@ def replace_parameters(sql: str, placeholder: Callable[[str], str]) -> str:
 
 @lru_cache(maxsize=4096)
 def number_parameters(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text with `$1, $2, ...` (asyncpg, PostgreSQL's own) and the names in that order."""
+    """Return the text with `$1, $2, ...` (PostgreSQL's own) and the names in that order."""
     names = find_parameters(sql)
     numbers = {name: f"${number}" for number, name in enumerate(names, start=1)}
     return replace_parameters(sql, numbers.__getitem__), names

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -154,6 +155,90 @@ def test_a_statement_is_prepared_once_a_connection(database: Target) -> None:
         "select $1::int as n",
         "select statement from pg_prepared_statements order by prepare_time",
     ]
+
+
+@dataclass(frozen=True)
+class Unheard(Begin):
+    """A begin that the server refuses."""
+
+    def modes(self, isolation: Isolation) -> str:
+        return "isolation level unheard of"
+
+
+def test_a_begin_travels_with_the_first_statement_and_nothing_is_carried_out_behind_one_that_was_refused(
+    database: Target,
+) -> None:
+    """What comes behind it would else be a transaction of its own, and be committed."""
+    state = "select state from pg_stat_activity where pid = :pid"
+    insert = "insert into t (n) values (1) returning (select xact_start = now() from pg_stat_activity where pid = :pid)"
+
+    async def play() -> list[Any]:
+        connection, other = PostgresConnection(database), PostgresConnection(database)
+        await connection.open()
+        await other.open()
+        await other.execute("create table t (n int)", {})
+        pid = {"pid": (await connection.execute("select pg_backend_pid() as pid", {}))[0]["pid"]}
+        seen: list[Any] = []
+        for begin in (Begin(), Begin(), Unheard()):  # first it is prepared
+            await connection.begin(begin)
+            seen.append((await other.execute(state, pid))[0]["state"])
+            for _ in range(2):
+                with suppress(StatementFailed):
+                    await connection.execute(insert, pid)
+            seen.append((await other.execute(state, pid))[0]["state"])
+            await connection.rollback()
+        await connection.begin(Begin(Isolation.SERIALIZABLE))
+        seen.append((await connection.execute("show transaction_isolation", {}))[0]["transaction_isolation"])
+        await connection.commit()
+        seen.append((await other.execute("select count(*) as n from t", {}))[0]["n"])
+        await connection.close()
+        await other.close()
+        return seen
+
+    begun = ["idle", "idle in transaction"]
+    assert asyncio.run(play()) == [*begun, *begun, "idle", "idle", "serializable", 0]
+
+
+def test_a_statement_whose_tables_were_altered_is_prepared_again_and_one_that_copies_costs_the_connection(
+    database: Target,
+) -> None:
+    async def play() -> list[Any]:
+        connection = PostgresConnection(database)
+        await connection.open()
+        seen: list[Any] = []
+        for sql in (
+            "create table t as select 1 as a",
+            "select * from t",
+            "alter table t add b text",
+            "select * from t",
+            "select * from t",
+            "select :text::text as text",
+            "select 2 as last",
+            "copy t from stdin",
+        ):
+            try:
+                seen.append(dict(next(iter(await connection.execute(sql, {"text": "to here\0and on"})), {})))
+            except StatementFailed as failure:
+                seen.append(failure.sqlstate)
+        seen.append(connection.is_open)
+        return seen
+
+    row = {"a": 1, "b": None}
+    assert asyncio.run(play()) == [{}, {"a": 1}, {}, "0A000", row, "22021", {"last": 2}, None, False]
+
+
+def test_much_is_sent_and_answered_although_neither_fits_a_socket(database: Target) -> None:
+    text = "x" * 5_000_000
+
+    async def echo() -> object:
+        connection = PostgresConnection(database)
+        await connection.open()
+        await connection.begin(Begin())
+        (row,) = await connection.execute("select :text::text as text", {"text": text})
+        await connection.close()
+        return row["text"]
+
+    assert asyncio.run(echo()) == text
 
 
 class Meeting(PostgresConnection):

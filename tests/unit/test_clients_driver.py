@@ -65,6 +65,9 @@ class Scripted:
     async def begin(self, begin: Begin) -> None:
         await self._say("begin")
 
+    async def begin_now(self) -> None:
+        self.said.append("begin now")
+
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         await self._say(sql)
         return [{"n": 1}]
@@ -390,3 +393,15 @@ def test_commits_that_wrote_are_timed_and_no_others() -> None:
     assert len(drive(by_itself, Scripted()).writes_ms) == 2
     assert drive(reading, Scripted()).writes_ms == ()
     assert drive(never_committing, Scripted()).writes_ms == ()
+
+
+def test_a_begin_that_waits_for_a_statement_is_sent_before_time_passes_without_one() -> None:
+    def asking_first(*, operation_id: UUID) -> Steps:
+        yield Begin()
+        yield Request("mint", {})
+        yield Statement("a")
+        yield Commit()
+        return Ok()
+
+    connection = Scripted()
+    assert (drive(asking_first, connection).outcome, connection.said) == (Outcome.OK, ["begin", "begin now", "a", "commit"])

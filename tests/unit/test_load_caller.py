@@ -67,6 +67,9 @@ class Watching:
     async def begin(self, begin: Begin) -> None:
         self.events_seen.append(self._pages.events)
 
+    async def begin_now(self) -> None:
+        return
+
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         return [{"id": 900, "balance_minor": 5, "platform_fee_bps": 250, "venue_share_bps": 1000}]
 

@@ -37,6 +37,9 @@ class OneOpen:
     async def begin(self, begin: Begin) -> None:
         return
 
+    async def begin_now(self) -> None:
+        return
+
     async def execute(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         if sql == DONE:
             self.open_count = 0

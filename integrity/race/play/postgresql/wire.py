@@ -5,7 +5,7 @@ one round trip, and while it is under way another connection can be asked whethe
 socket: 31 us for a statement with the question about locks right behind it, against 73 us for the same on asyncpg with
 uvloop.
 
-Parameters travel as text and the server infers their types, as it does for asyncpg.
+Parameters travel as text and the server infers their types, as in a run.
 """
 
 import selectors
