@@ -36,6 +36,7 @@ from integrity.reference.safebox.operations import (
     mark_sale_paid,
     post_receipt,
     read_invoice,
+    refuse_card,
     set_paid,
 )
 from integrity.reference.safebox.payments import (
@@ -166,6 +167,12 @@ def _answer_again(nfc_request_id: int, status: str) -> Statement:
     )
 
 
+def refuse_revoked_card(card: Rows, wallet_id: int) -> str | None:
+    """Ask whether the card was revoked, and not whether it has expired."""
+    is_expired = bool(card) and card[0]["status"] == "expired"
+    return refuse_card([{**card[0], "status": "active"}] if is_expired else card, wallet_id)
+
+
 def confirm_invoice_before_its_sale(*, operation_id: UUID, invoice_id: int) -> Steps:
     """Mark the invoice paid and commit, then mark its sale: who dies in between leaves a sale that no retry marks."""
     yield Begin()
@@ -246,6 +253,7 @@ def _finishing(finish: Callable[[Row], Generator[Step, Any, str]], *names: str) 
     return {name: replace(OPERATIONS[name], steps=partial(OPERATIONS[name].steps, finish=finish)) for name in names}
 
 
+TAPPING = ("check_card", "request_nfc_payment", "pay_to_nfc_tag")
 PAYING = ("pay_invoice", "pay_address", "answer_nfc_request", "pay_to_nfc_tag")
 CARRYING_ON = ("poll_status", "settle_pending")
 
@@ -311,6 +319,15 @@ BUGS: dict[str, Bug] = {
             violates=("safebox/nfc-request-moved-money-once",),
             race=("answer_nfc_request", "answer_nfc_request"),
             schedule="AB",
+        ),
+        Bug(
+            name="expired_card",
+            forgotten="A card is refused when it was revoked; that one has had its time is seen by nobody who taps it.",
+            operations={
+                name: replace(OPERATIONS[name], steps=partial(OPERATIONS[name].steps, refuse=refuse_revoked_card))
+                for name in TAPPING
+            },
+            violates=("safebox/card-decides-answer",),
         ),
         Bug(
             name="timeout_means_failed",

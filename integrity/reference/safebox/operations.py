@@ -7,7 +7,7 @@ sweeps the wallet later carries on from there. The life of a payment is told in 
 where an operation takes `pay` or `finish`, that is for a bug to put its own in place.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
@@ -126,10 +126,19 @@ def pay_address(
     return (yield from pay(Order(wallet_id, "address", f"address-{key}", amount_minor, address=address), operation_id))
 
 
-def request_nfc_payment(*, operation_id: UUID, wallet_id: int, card_id: int, amount_minor: int) -> Steps:
+def check_card(*, operation_id: UUID, wallet_id: int, card_id: int, refuse: "Refuse | None" = None) -> Steps:
+    """A till asks, before it asks for money, whether a card can be used: it is told what the tap would be told."""
+    card: Rows = yield read_card(card_id)
+    refusal = (refuse or refuse_card)(card, wallet_id)
+    return Declined(refusal) if refusal else Ok({"card_id": card_id})
+
+
+def request_nfc_payment(
+    *, operation_id: UUID, wallet_id: int, card_id: int, amount_minor: int, refuse: "Refuse | None" = None
+) -> Steps:
     """A customer taps a card: its wallet is asked, over a relay, for the money."""
     card: Rows = yield read_card(card_id)
-    refusal = refuse_card(card, wallet_id)
+    refusal = (refuse or refuse_card)(card, wallet_id)
     if refusal:
         return Declined(refusal)
     made = Statement(
@@ -161,9 +170,10 @@ def answer_nfc_request(*, operation_id: UUID, nfc_request_id: int, pay: Pay = pa
         payee_wallet_id=request[0]["wallet_id"],
         nfc_request_id=nfc_request_id,
     )
-    refusal = None if request[0]["card_status"] == "active" else "card_revoked"
+    card_status = request[0]["card_status"]
+    refusal = None if card_status == "active" else f"card_{card_status}"
     reply = yield from pay(order, operation_id, refusal="request_closed" if request[0]["status"] != "open" else refusal)
-    if isinstance(reply, Declined) and reply.reason in ("card_revoked", "insufficient_balance"):
+    if isinstance(reply, Declined) and reply.reason in ("card_revoked", "card_expired", "insufficient_balance"):
         rejected: Rows = yield from keep_trying(partial(alone, answer_request(nfc_request_id, "rejected")))
         if not rejected:
             return Declined("request_closed")
@@ -171,11 +181,18 @@ def answer_nfc_request(*, operation_id: UUID, nfc_request_id: int, pay: Pay = pa
 
 
 def pay_to_nfc_tag(
-    *, operation_id: UUID, wallet_id: int, card_id: int, amount_minor: int, key: int, pay: Pay = pay_once
+    *,
+    operation_id: UUID,
+    wallet_id: int,
+    card_id: int,
+    amount_minor: int,
+    key: int,
+    pay: Pay = pay_once,
+    refuse: "Refuse | None" = None,
 ) -> Steps:
     """Pay in ecash to the wallet behind a tag; the client's key makes its retries one payment."""
     card: Rows = yield read_card(card_id)
-    refusal = refuse_card(card, wallet_id)
+    refusal = (refuse or refuse_card)(card, wallet_id)
     if refusal:
         return Declined(refusal)
     order = Order(wallet_id, "ecash", f"tag-{key}", amount_minor, payee_wallet_id=card[0]["wallet_id"])
@@ -347,12 +364,15 @@ def read_card(card_id: int) -> Statement:
     return Statement("select wallet_id, status from safebox.cards where id = :card_id", {"card_id": card_id})
 
 
+Refuse = Callable[[Rows, int], str | None]
+
+
 def refuse_card(card: Rows, wallet_id: int) -> str | None:
     """Return why this card cannot be used by this wallet, if it cannot."""
     if not card:
         return "unknown_card"
     if card[0]["status"] != "active":
-        return "card_revoked"
+        return f"card_{card[0]['status']}"
     return "own_card" if card[0]["wallet_id"] == wallet_id else None
 
 
@@ -474,6 +494,7 @@ OPERATIONS = {
                 "key": KEYS,
             },
         ),
+        Operation("check_card", check_card, {"wallet_id": KeyOf("wallets"), "card_id": KeyOf("cards")}),
         Operation(
             "request_nfc_payment",
             request_nfc_payment,

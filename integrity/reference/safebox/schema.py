@@ -78,7 +78,7 @@ cards = Table(
     Column("token", Text, nullable=False),  # what the tag says when it is tapped
     Column("status", Text, nullable=False),
     time_column("issued_at"),
-    CheckConstraint("status in ('active', 'revoked')", name="cards_status_known"),
+    CheckConstraint("status in ('active', 'revoked', 'expired')", name="cards_status_known"),
     Index("cards_wallet_id_idx", "wallet_id"),
     UniqueConstraint("token", name="cards_token_key"),
 )

@@ -250,6 +250,13 @@ PLAYED: Mapping[str, Played] = {
     "a revoked card is tapped": Played(
         "request_nfc_payment", {"wallet_id": 1, "card_id": 2, "amount_minor": 30}, Declined("card_revoked")
     ),
+    "a card that has expired is tapped": Played(
+        "request_nfc_payment", {"wallet_id": 1, "card_id": 3, "amount_minor": 30}, Declined("card_expired")
+    ),
+    "a card is asked for beforehand": Played("check_card", {"wallet_id": 1, "card_id": 1}, Ok({"card_id": 1})),
+    "a card that has expired is asked for beforehand": Played(
+        "check_card", {"wallet_id": 1, "card_id": 3}, Declined("card_expired")
+    ),
     "one's own card is tapped": Played(
         "request_nfc_payment", {"wallet_id": 2, "card_id": 1, "amount_minor": 30}, Declined("own_card")
     ),

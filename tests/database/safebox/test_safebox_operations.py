@@ -233,6 +233,16 @@ def test_a_handler_that_does_not_die_marks_its_sale(box: Played) -> None:
     assert box.find_violated() == set()
 
 
+def test_a_card_that_has_expired_is_used_where_only_revoked_ones_are_refused(box: Played) -> None:
+    bug = SAFEBOX.bugs["expired_card"]
+    for operation in ("check_card", "request_nfc_payment", "pay_to_nfc_tag"):
+        given = {name: 10 for name in ("amount_minor", "key") if name in SAFEBOX.operations[operation].arguments}
+        for card_id, answer in ((1, Ok), (2, Declined), (3, Ok)):
+            reply, _ = box.call(operation, {"wallet_id": 1, "card_id": card_id, **given}, bug=bug)
+            assert isinstance(reply, answer), (operation, card_id)
+            given = {name: value + 1 for name, value in given.items()}
+
+
 def test_a_timeout_taken_for_a_failure_gives_back_what_the_mint_may_have_paid(box: Played) -> None:
     box.mint = SILENT
     assert box.call("pay_address", ADDRESS, bug=SAFEBOX.bugs["timeout_means_failed"])[0] == Declined("payment_failed")

@@ -246,6 +246,14 @@ VIOLATIONS: Mapping[str, Violation] = {
             (3, 2, "failed", 10, None, 1, 1, "r1", op(8)),
         ),
     ),
+    "card-decides-answer": Violation(
+        ("update safebox.cards set status = 'revoked' where id in (1, 3)",),
+        rows(
+            "operation card_id wallet_id status outcome reason run_id operation_id",
+            ("check_card", 3, 3, "revoked", "declined", "card_expired", "r1", op(21)),
+            ("request_nfc_payment", 1, 2, "revoked", "ok", None, "r1", op(7)),
+        ),
+    ),
     "nfc-request-moved-money-once": Violation(
         (
             f"{PAYMENT} (9, 2, 'ecash', 'nfc-1b', null, 1, 1, 20, 0, 32, 0, 'settled', '{op(21)}',"

@@ -37,6 +37,7 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         "id wallet_id token status issued_at",
         (1, 2, "card-1", "active", at("16:00:00")),
         (2, 3, "card-2", "revoked", at("16:00:00")),
+        (3, 3, "card-3", "expired", at("16:00:00")),
     ),
     "safebox.invoices": rows(
         "id wallet_id amount_minor status operation_id confirmed_by created_at expires_at paid_at",
@@ -145,6 +146,7 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
                 (3, "create_pos_sale", "{}", "18:01:00", at("18:01:00"), "ok", '{"invoice_id": 2, "pos_sale_id": 1}'),
                 (4, "confirm_invoice", '{"invoice_id": 2}', "18:01:05", at("18:01:06"), "ok", CREDITED),
                 (5, "pay_address", "{}", "18:02:00", at("18:02:01"), "ok", '{"status": "settled", "payment_id": 1}'),
+                (21, "check_card", '{"card_id": 3}', "18:02:59", at("18:02:59"), "declined", '{"reason": "card_expired"}'),
                 (7, "request_nfc_payment", '{"card_id": 1}', "18:03:00", at("18:03:00"), "ok", '{"nfc_request_id": 1}'),
                 (6, "answer_nfc_request", '{"nfc_request_id": 1}', "18:03:01", at("18:03:02"), "ok", SETTLED),
                 (8, "pay_address", "{}", "18:04:00", at("18:04:01"), "declined", '{"reason": "payment_failed"}'),

@@ -21,10 +21,11 @@ class Owners(Strict):
 
 
 class Cards(Strict):
-    """Who has a card, and whose was revoked."""
+    """Who has a card, and whose was revoked or has expired."""
 
     share: Share
     revoked_share: Share
+    expired_share: Share
 
 
 class Invoices(Strict):

@@ -380,7 +380,7 @@ def _card_rows(week: Week, wallet_ids: Array, next_id: int) -> SeededRows:
             bigints("id", ids),
             bigints("wallet_id", wallet_ids[owners]),
             texts("token", _numbered(b"card-", ids)),
-            labels("status", ("active", "revoked"), week.is_revoked[owners].astype(np.int64)),
+            labels("status", ("active", "revoked", "expired"), (week.is_revoked + 2 * week.is_expired)[owners]),
             timestamps("issued_at", week.created_us[owners]),
         ],
     )

@@ -75,13 +75,14 @@ class Week:
 
     Args:
         created_us: when each wallet was made: in the week before.
-        has_card, is_revoked: each wallet's card.
+        has_card, is_revoked, is_expired: each wallet's card.
     """
 
     calls: Calls
     created_us: Array
     has_card: Array
     is_revoked: Array
+    is_expired: Array
 
 
 def fee_reserve_minor(amount_minor: Array) -> Array:
@@ -101,13 +102,14 @@ def play_week(settings: WeekSettings, wallet_count: int, source: Source) -> Week
     has_card = source.chances(wallet_count, settings.cards.share)
     has_card[0] = True  # a world without a card could not be asked for money
     is_revoked = has_card & source.chances(wallet_count, settings.cards.revoked_share)
-    is_revoked[0] = False
-    owners = _Owners(settings, wallet_count, has_card & ~is_revoked, source)
+    is_expired = has_card & ~is_revoked & source.chances(wallet_count, settings.cards.expired_share)
+    is_revoked[0] = is_expired[0] = False
+    owners = _Owners(settings, wallet_count, has_card & ~is_revoked & ~is_expired, source)
     rounds = [owners.play_round(number) for number in range(int(owners.call_count.max()))]
     played = {name: np.concatenate([calls[name] for calls in rounds]) for name in rounds[0]}
     order = np.argsort(played["begun_us"], kind="stable")
     calls = Calls(**{name: values[order] for name, values in played.items()})
-    return Week(calls, created_ms * 1000, has_card, is_revoked)
+    return Week(calls, created_ms * 1000, has_card, is_revoked, is_expired)
 
 
 class _Owners:
