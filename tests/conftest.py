@@ -79,7 +79,10 @@ def nothing_was_typed() -> Iterator[None]:
 
 MakeDatabase = Callable[[str | None], Target]
 
-THROWAWAY_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "max_wal_size": "512MB"}
+THROWAWAY_SETTINGS = {
+    **{"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB", "max_wal_size": "512MB"},
+    "shared_preload_libraries": "",  # it counts no statements
+}
 """What is lost when the machine goes down is of no use to a test; synchronous_commit stays on, as users have it."""
 
 

@@ -4,6 +4,7 @@ PostgreSQL moved its counters about: each file says from and up to which version
 guessed. What a server lacks is left out, with a note that says why.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -99,3 +100,19 @@ def _versions(question: MonitorQuestion) -> str:
     if question.most < VERSION_MOST:
         return f"-- PostgreSQL {question.most} and older\n"
     return f"-- PostgreSQL {question.least} and newer\n" if question.least else ""
+
+
+def is_own(statement: str) -> bool:
+    """Return whether a statement, as a server keeps it, is a question of a monitor."""
+    return " ".join(_HEADER.sub("", statement).split()).startswith(_own_beginnings())
+
+
+@cache
+def _own_beginnings() -> tuple[str, ...]:
+    """Return how the questions begin, up to the first constant: the server keeps none, and not the comments before."""
+    flat = (" ".join(_HEADER.sub("", question.text.decode()).split()) for question in QUESTIONS)
+    return tuple(_CONSTANT.split(text, maxsplit=1)[0] for text in flat)
+
+
+_HEADER = re.compile(r"^--.*\n", re.MULTILINE)
+_CONSTANT = re.compile(r"'|\b\d")

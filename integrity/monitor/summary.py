@@ -6,6 +6,7 @@ from typing import Any
 
 from integrity.monitor.blocking import draw
 from integrity.monitor.findings import Alert, MonitorFacts, find_alerts
+from integrity.monitor.questions import is_own
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import figures, find_peak, last_rows, rise, rise_of_rows
 
@@ -47,12 +48,13 @@ class TableSummary:
 
 @dataclass(frozen=True, slots=True)
 class StatementSummary:
-    """How often a statement was called, and how long that took."""
+    """How often a statement was called, and how long that took; share: of the time of all statements meanwhile."""
 
     statement: str
     calls: int
     total_ms: float
     mean_ms: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +168,21 @@ def _tables(samples: Sequence[Sample]) -> list[TableSummary]:
 
 def _statements(samples: Sequence[Sample]) -> list[StatementSummary]:
     last = last_rows(samples, "statements", "statement_id")
+    rises = {
+        name: counters
+        for name, counters in rise_of_rows(samples, "statements", "statement_id").items()
+        if counters["calls"] > 0 and not is_own(str(last[name]["statement"]))
+    }
+    together_ms = sum(counters["total_ms"] for counters in rises.values())
     found = [
         StatementSummary(
             statement=" ".join(str(last[name]["statement"]).split()),
             calls=int(counters["calls"]),
             total_ms=round(counters["total_ms"], 1),
             mean_ms=round(counters["total_ms"] / counters["calls"], 3),
+            share=round(counters["total_ms"] / together_ms, 4) if together_ms else 0.0,
         )
-        for name, counters in rise_of_rows(samples, "statements", "statement_id").items()
-        if counters["calls"]
+        for name, counters in rises.items()
     ]
     return sorted(found, key=lambda row: -row.total_ms)[:SHOWN]
 

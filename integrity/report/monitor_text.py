@@ -109,6 +109,15 @@ def render_alerts(summary: MonitorSummary) -> str:
     return "\n".join([*lines, f"monitor: {said}; {looked}"])
 
 
+def render_statements(summary: MonitorSummary) -> str:
+    """Return the statements that took the most of the server's time meanwhile; empty where it does not count them."""
+    rows = [
+        [show(row.share, "share"), f"{row.calls:,}", f"{row.mean_ms:.2f}", show_value(row.statement, width=90)]
+        for row in summary.statements
+    ]
+    return _table(rows, ["share of time", "calls", "mean ms", "statement"], "right", last="left") if rows else ""
+
+
 def _figures(summary: MonitorSummary) -> str:
     lines = []
     database = summary.database
@@ -148,12 +157,9 @@ def _tables(summary: MonitorSummary) -> list[str]:
     if rows:
         headers = ["table", "sequential scans", "rows by them", "index scans", "rows written", "rows"]
         blocks.append(_table(rows, headers, "left"))
-    rows = [
-        [f"{row.total_ms:.0f}", str(row.calls), f"{row.mean_ms:.2f}", show_value(row.statement, width=90)]
-        for row in summary.statements
-    ]
-    if rows:
-        blocks.append(_table(rows, ["total ms", "calls", "mean ms", "statement"], "right", last="left"))
+    statements = render_statements(summary)
+    if statements:
+        blocks.append(statements)
     return blocks
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from integrity.monitor.findings import Alert, find_alerts, show
 from integrity.monitor.limits import LIMITS, limit_of
+from integrity.monitor.questions import QUESTIONS
 from integrity.monitor.sample import DatabaseSample, ProcessSample, Sample
 from integrity.monitor.sample_file import read_file
 from integrity.monitor.sampler import Monitor
@@ -323,3 +324,21 @@ def test_a_recorded_afternoon_is_told_in_five_sentences() -> None:
     text = render_monitor(summary)
     assert text.endswith("monitor: 5 findings; 9 samples in 7 s")
     assert "the longest wait for a lock:\n  holder (pid 12139), idle in transaction" in text
+
+
+def test_statements_are_told_with_their_share_of_the_time_and_the_monitors_own_are_left_out() -> None:
+    def row(name: str, calls: int, total_ms: float, statement: str) -> dict[str, Any]:
+        return {"statement_id": name, "calls": calls, "total_ms": total_ms, "row_count": 0, "statement": statement}
+
+    own = next(question for question in QUESTIONS if question.name == "size").sql.text
+    before = [row("a", 10, 100.0, "update wallets"), row("own", 1, 5.0, own)]
+    after = [row("a", 30, 400.0, "update wallets"), row("b", 4, 100.0, "insert into\n  entries"), row("own", 9, 900.0, own)]
+    samples: list[Sample] = [
+        {"at_us": 0, "elapsed_s": float(at_s), "database": {"statements": rows}}
+        for at_s, rows in enumerate((before, after))
+    ]
+    told = summarize({}, samples).statements
+    assert [(each.statement, each.calls, each.mean_ms, each.share) for each in told] == [
+        ("update wallets", 20, 15.0, 0.75),
+        ("insert into entries", 4, 25.0, 0.25),
+    ]

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from integrity.engines.embedded.account import possible_accounts
 from integrity.engines.embedded.binaries import choose_binaries, server_environment
-from integrity.engines.embedded.data_folder import DATABASE, ROLE, data_version, initialize
+from integrity.engines.embedded.data_folder import DATABASE, ROLE, STATISTICS, data_version, has_statistics, initialize
 from integrity.engines.embedded.failures import explained, failure
 from integrity.engines.embedded.lock_file import POLL_S, LockedError, hold
 from integrity.engines.embedded.postmaster import (
@@ -226,7 +226,8 @@ class EmbeddedServer:
         # Nobody uses the folder: we hold the server's lock. PostgreSQL refuses to start when a stale file's pid is in use.
         for stale in (self._data / "postmaster.pid", folder / f".s.PGSQL.{PORT}.lock"):
             stale.unlink(missing_ok=True)
-        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        preloaded = {"shared_preload_libraries": STATISTICS} if has_statistics(binaries) else {}
+        settings = [word for name, value in {**preloaded, **self._settings}.items() for word in ("-c", f"{name}={value}")]
         parent_death = ["setpriv", "--pdeathsig", "INT"] if self._dies_with_parent and _has_parent_death_signal() else []
         command = account.command(
             *parent_death, binaries.folder / "postgres", "-D", self._data, "-k", folder, "-p", str(PORT), *settings
