@@ -76,7 +76,10 @@ def initialize(
 def has_statistics(binaries: Binaries) -> bool:
     """Return whether the server's programs come with what counts statements; asked for in vain, it would not start."""
     root = binaries.folder.parent
-    return any(root.glob(f"lib/**/{STATISTICS}.*")) and any(root.glob(f"share/**/extension/{STATISTICS}.control"))
+    # Where a wheel and a build of one's own have them; never a walk through all of /usr.
+    libraries = any(any((root / place).glob(f"{STATISTICS}.*")) for place in ("lib", "lib/postgresql"))
+    shared = (root / place / f"{STATISTICS}.control" for place in ("share/extension", "share/postgresql/extension"))
+    return libraries and any(file.exists() for file in shared)
 
 
 def _run(home: Path, log: Path, command: list[str], account: Account, lock: int, *, standard_input: str = "") -> None:
