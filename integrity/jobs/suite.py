@@ -20,7 +20,7 @@ from integrity.jobs.run import ChosenRun, make_seed, own_server, run, windows_of
 from integrity.jobs.validate import choose_of_run, has_acknowledged_writes, judge, validate
 from integrity.load.faulting import PlannedFaults, find_unmet_need
 from integrity.load.request import EndedRun
-from integrity.load.suite import PlannedSuite, Suite, load_suite, plan_suite, suite_names
+from integrity.load.suite import Planned, PlannedSuite, Suite, load_suite, plan_suite, suite_names
 from integrity.load.workload import Workload
 from integrity.numbers import counted
 from integrity.project import Project
@@ -159,7 +159,7 @@ def play(
             bug=planned.bug,
         )
         ended = yield from run(chosen, target, project, seed=seed + number, test_database=test_database)
-        step, fell_short = yield from _judge(ended, each.system, target, project, found)
+        step, fell_short = yield from _judge(ended, each, target, project, found)
         steps.append(step)
         shortfalls |= fell_short
         if step.state == "interrupted":
@@ -219,26 +219,28 @@ def _count_violated(report: AuditReport) -> dict[str, int]:
 
 
 def _judge(
-    ended: EndedRun, system: System, target: Target, project: Project, found: dict[str, int]
+    ended: EndedRun, planned: Planned, target: Target, project: Project, found: dict[str, int]
 ) -> Job[tuple[SuiteStep, frozenset[Shortfall]]]:
     """Judge the data after a run; return the record of both, and what fell short.
 
     Args:
         found: rows that the audits before this one found, by invariant; it is brought up to date.
     """
+    system = planned.system
     of_run = choose_of_run(project, system.name)
     has_written = has_acknowledged_writes(system, ended.result)
     report = yield from validate(target, project, of_run, folder=ended.folder, fails_on_empty=has_written)
     violated = _count_violated(report)
     made = {name: count - found.get(name, 0) for name, count in violated.items() if count > found.get(name, 0)}
     found |= {judged.finding.name: violated.get(judged.finding.name, 0) for judged in report.judged}
-    fell_short = ended.shortfalls | report.shortfalls
+    own = ended.shortfalls_beside([each.threshold for each in planned.spared])
+    fell_short = own | report.shortfalls
     step = make_step(
         ended.result,
         audit=report.sentence,
         violated=tuple(violated),
         made=made,
-        exit_codes=(ended.exit_code, report.exit_code),
+        exit_codes=(exit_code_of(own), report.exit_code),
         verdict=verdict_of(fell_short),
     )
     return step, fell_short

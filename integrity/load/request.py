@@ -1,6 +1,6 @@
 """What is to be run, what a run tells while it goes on, and what it ends with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from integrity.engines.embedded.server import EmbeddedServer
@@ -10,12 +10,12 @@ from integrity.exit_codes import Shortfall, exit_code_of
 from integrity.faults.schedule import Window
 from integrity.load.profile import Profile
 from integrity.load.resuming import Rest
-from integrity.load.thresholds import Grade, shortfalls_of
+from integrity.load.thresholds import Grade, Threshold, shortfalls_of
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
 from integrity.runs.percentiles import Percentiles
-from integrity.runs.result import RunResult
+from integrity.runs.result import RunResult, ThresholdResult
 from integrity.runs.samples import Counts
 from integrity.systems.system import Bug, System
 
@@ -92,7 +92,11 @@ class EndedRun:
 
     @property
     def shortfalls(self) -> frozenset[Shortfall]:
-        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one.
+        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one."""
+        return self.shortfalls_beside(())
+
+    def shortfalls_beside(self, spared: Collection[Threshold]) -> frozenset[Shortfall]:
+        """Return what fell short, beside limits that need not be measured: some of them, as else nothing was.
 
         Where no call was answered, nothing was measured: not even a threshold was missed that says how well it works.
         """
@@ -104,8 +108,20 @@ class EndedRun:
             critical |= {Shortfall.MISSED}
         if self.result.lacks_trends or self.result.lacks_recovery:
             unmeasured |= {Shortfall.NOT_MEASURED}
-        return unmeasured | critical | shortfalls_of(Grade(threshold.state) for threshold in self.result.thresholds)
+        held = [Grade(each.state) for each in self.result.thresholds if not _is_spared(each, spared)]
+        if self.result.thresholds and not held:
+            unmeasured |= {Shortfall.NOT_MEASURED}
+        return unmeasured | critical | shortfalls_of(held)
 
     @property
     def exit_code(self) -> int:
         return exit_code_of(self.shortfalls)
+
+
+_LIMIT = ("operation", "group", "rows", "statistic", "within_ms", "most", "warning", "critical", "least")
+
+
+def _is_spared(result: ThresholdResult, spared: Collection[Threshold]) -> bool:
+    """Return whether a limit was not measured, and need not be."""
+    is_measured = Grade(result.state) is not Grade.NOT_MEASURED
+    return not is_measured and any(all(getattr(result, of) == getattr(each, of) for of in _LIMIT) for each in spared)

@@ -13,6 +13,7 @@ from integrity.load.bounds import BoundedSettings, Factor, Seconds
 from integrity.load.forecast import expected_calls
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.load.statistics import Kind
+from integrity.load.thresholds import Threshold
 from integrity.numbers import counted
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
@@ -55,19 +56,34 @@ class Suite(BoundedSettings):
 
 
 @dataclass(frozen=True, slots=True)
+class Spared:
+    """A limit that a shortened profile need not reach the samples of; what it has is judged all the same.
+
+    Args:
+        why: in words.
+    """
+
+    threshold: Threshold
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.threshold.about} {self.threshold.statistic.replace('_', ' ')} ({self.why})"
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """One run of a suite.
 
     Args:
         length_s: how long it will take at most, all told: a search may end sooner.
-        left_out: limits that a shortened profile is not held to, as it brings too few calls for them; in words.
+        spared: the limits that it does not fall short of where they are not measured.
     """
 
     system: System
     profile_name: str
     profile: Profile
     length_s: float
-    left_out: tuple[str, ...] = ()
+    spared: tuple[Spared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,32 +157,29 @@ def plan_suite(
                 profile = scale(profile, rate=step.rate_factor)
             if shorten != 1.0:
                 profile = _shortened(profile, shorten)
-            profile, left_out = carried(profile)
-            planned.append(Planned(system, step.profile, profile, profile.duration_s + AROUND_S, left_out))
+            length_s = profile.duration_s + AROUND_S
+            planned.append(Planned(system, step.profile, profile, length_s, find_spared(profile)))
     return PlannedSuite(name, suite.title, shorten, tuple(planned))
 
 
-def carried(profile: Profile) -> tuple[Profile, tuple[str, ...]]:
-    """Return a shortened profile without the limits that its calls are too few for, and those in words.
+def find_spared(profile: Profile) -> tuple[Spared, ...]:
+    """Return the limits that a shortened profile brings too few calls for.
 
-    Counted are calls that arrive by plan; how many of others there will be nobody knows, and their limits stay.
+    Counted are calls that arrive by plan; how many of others there will be nobody knows, and none of their limits is.
     """
     if profile.shortened is None:
-        return profile, ()
-    kept, left_out = [], []
+        return ()
+    spared = []
     for each in profile.thresholds:
         if each.of_whole_length:
-            left_out.append(f"{each.about} {each.statistic.replace('_', ' ')} (of the whole length only)")
+            spared.append(Spared(each, "of the whole length only"))
             continue
         is_of_calls = each.kind is not Kind.RESOURCE and each.rows is None and each.group is None
         is_counted = is_of_calls and each.operation in (None, *profile.operations)
         count = _expected(profile, each.operation) if is_counted else each.samples_least
-        if count >= each.samples_least:
-            kept.append(each)
-        else:
-            name = f"{each.about} {each.statistic.replace('_', ' ')}"
-            left_out.append(f"{name} (about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs)")
-    return profile.model_copy(update={"thresholds": tuple(kept)}), tuple(left_out)
+        if count < each.samples_least:
+            spared.append(Spared(each, f"about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs"))
+    return tuple(spared)
 
 
 def _expected(profile: Profile, operation: str | None) -> float:

@@ -40,8 +40,9 @@ def _foreseen(planned: "PlannedSuite") -> list[str]:
         lines += [f"{name} {doubt}." for doubt in find_doubts(each.profile)]
         if warning := find_warning(each.profile):
             lines.append(f"{name}: {warning}")
-        if each.left_out:
-            lines.append(f"{name} is shortened, so left out: {', '.join(each.left_out)}.")
+        if each.spared:
+            named = ", ".join(map(str, each.spared))
+            lines.append(f"{name} is shortened, so it passes though these are not measured: {named}.")
     return lines
 
 

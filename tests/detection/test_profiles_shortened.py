@@ -13,7 +13,7 @@ from integrity.load.profile import OpenProfile, Profile, load_profile, profile_n
 from integrity.load.request import RunRequest
 from integrity.load.run import run
 from integrity.load.statistics import STATISTICS, Kind
-from integrity.load.suite import carried
+from integrity.load.suite import find_spared
 from integrity.project import Project, Settings
 from integrity.registry import SYSTEMS
 from integrity.runs.result import ThresholdResult
@@ -43,7 +43,10 @@ def shortened(system: System, name: str) -> Profile:
     if not isinstance(profile, OpenProfile):
         return load_profile(system, name, {}, {"duration_s": PLAYED_S})
     factor = max(1.0, profile.duration_s / played_s(profile))
-    return carried(scale(profile, rate=1 / factor, time=factor))[0].model_copy(update={"faults": ()})
+    short = scale(profile, rate=1 / factor, time=factor)
+    spared = [each.threshold for each in find_spared(short)]
+    held = tuple(each for each in short.thresholds if each not in spared)
+    return short.model_copy(update={"thresholds": held, "faults": ()})
 
 
 def played_s(profile: OpenProfile) -> float:

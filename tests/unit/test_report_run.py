@@ -2,12 +2,15 @@
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
+from integrity.exit_codes import exit_code_of
 from integrity.load.request import EndedRun, RunAdvanced
 from integrity.load.result import find_think_time_s
+from integrity.load.thresholds import Threshold
 from integrity.report.run_text import render_run, show_progress
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
@@ -234,6 +237,30 @@ def test_a_spike_that_did_not_recover_fails_at_its_full_length() -> None:
     assert ended(**unknown).exit_code == 3
     assert ended(**unknown, shortened=shortened).exit_code == 0, "it claims none"
     assert ended().exit_code == 0
+
+
+LIMIT = Threshold(statistic="p95", most=300.0, source="a test")
+OTHER = Threshold(statistic="failure_share", most=0.01, source="a test")
+
+
+def measured(threshold: Threshold, state: str) -> dict[str, Any]:
+    limits = {name: getattr(threshold, name) for name in ("operation", "statistic", "most", "warning", "critical", "least")}
+    figures = {"measured": None, "sample_count": 5, "state": state, "reason": "", "source": "a test"}
+    return {**limits, **figures}
+
+
+def test_what_a_short_run_need_not_measure_is_kept_and_fails_it_all_the_same_where_it_is_missed() -> None:
+    """Limits that few calls were expected for were dropped: a suite passed in which half of all calls failed."""
+
+    def exit_code(*states: str, spared: Sequence[Threshold] = (LIMIT,)) -> int:
+        thresholds = [measured(each, state) for each, state in zip((LIMIT, OTHER), states, strict=False)]
+        return exit_code_of(ended(thresholds=thresholds).shortfalls_beside(spared))
+
+    assert exit_code("not measured", "passed") == 0
+    assert exit_code("failed", "passed") == 4
+    assert exit_code("not measured", "not measured") == 3, "the other is not spared"
+    assert exit_code("not measured") == 3, "else nothing was measured"
+    assert exit_code("not measured", "passed", spared=()) == 3
 
 
 def test_why_calls_were_declined_is_said() -> None:
