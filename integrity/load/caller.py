@@ -167,7 +167,7 @@ class Caller:
             )
         except asyncio.CancelledError:
             # The run ends without waiting for it; in the history, a call without a return is unknown.
-            self.measures.of(operation).add(Returned(Outcome.UNKNOWN, None, "not waited for at the end of the run", 1), 0)
+            self.measures.add(operation, Returned(Outcome.UNKNOWN, None, "not waited for at the end of the run", 1), 0)
             raise
         finally:
             del self._in_flight[driver]
@@ -263,7 +263,7 @@ class Caller:
         return self._free_number - 1
 
     def _account(self, client: Client, operation: str, returned: Returned, latency_ms: float) -> None:
-        self.measures.of(operation).add(returned, latency_ms)
+        self.measures.add(operation, returned, latency_ms)
         if returned.error.startswith(STATEMENT_ENDED) and self.conduct.session_settings:
             self.conduct.counts["statements ended by the server"] += 1
         if returned.outcome is Outcome.OK:

@@ -239,7 +239,8 @@ def _counts(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:
 
 
 def _judge_rate(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: float) -> ThresholdJudgement:
-    answered, offered = sum(measure.answered for measure in chosen), sum(measure.offered for measure in chosen)
+    answered = sum(measure.answered - measure.late_answered for measure in chosen)
+    offered = sum(measure.offered for measure in chosen)
     if not offered or seconds <= 0:
         cause = _why_nothing("", threshold.operation or threshold.group, chosen)
         return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, cause)

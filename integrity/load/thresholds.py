@@ -55,7 +55,8 @@ class Threshold(BoundedSettings):
             failure_share, unavailable, failed and unknown calls, of those sent by clients that were not made to die;
             declined_share, of calls; achieved_share, answered calls of all that were to be made; missed_share, events that
             subscribers should have received and did not; broken_share, open streams that ended by themselves;
-            reached_share, rows whose time is not null and at most `within_ms`. answered_per_s: calls answered a second.
+            reached_share, rows whose time is not null and at most `within_ms`. answered_per_s: calls answered a second
+            while calls were drawn.
             answered, received: how many calls and how many events of streams there were. Resources, as the monitor saw
             them: connections_share and pool_share, at their peak, of what the server allows and of the profile's
             connections; database_cpu_share and generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.

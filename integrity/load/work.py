@@ -167,6 +167,7 @@ class Work:
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         self.elapsed_s = loop.time() - self._started_at
+        self.caller.measures.is_drawn = True
         await self._faulting.finish()
         draining = self.draining = Draining(self.caller)
         self._sample()

@@ -37,6 +37,7 @@ class OperationMeasure:
         missed: events that came neither in their turn nor later, by the gaps in their sequence.
         broken: open streams that ended by themselves.
         reasons: why calls were declined.
+        late, late_answered: of them, what returned, and was answered, when no more were drawn: no rate counts them.
         unsampled_ms, sampled_ms: latencies since the last sample, and those of the last RECENT_SAMPLES.
     """
 
@@ -58,6 +59,8 @@ class OperationMeasure:
     broken: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    late: int = 0
+    late_answered: int = 0
     unsampled_ms: "array[float]" = field(default_factory=lambda: array("d"))
     sampled_ms: "deque[array[float]]" = field(default_factory=lambda: deque(maxlen=RECENT_SAMPLES))
 
@@ -122,6 +125,8 @@ class Measures:
     def __init__(self, groups: Mapping[str, str] = MappingProxyType({})) -> None:
         self.groups = groups
         self.operations: dict[str, OperationMeasure] = {}
+        self.is_drawn = False
+        """No more calls are drawn."""
         self.calls_in_last_sample = 0
         self._calls_sampled = 0
         self._faults_sampled = 0
@@ -131,6 +136,14 @@ class Measures:
         if measure is None:
             measure = self.operations[operation] = OperationMeasure(self.groups.get(operation, ""))
         return measure
+
+    def add(self, operation: str, returned: Returned, latency_ms: float) -> None:
+        """Count a call that has returned."""
+        measure = self.of(operation)
+        measure.add(returned, latency_ms)
+        if self.is_drawn:
+            measure.late += 1
+            measure.late_answered += returned.outcome in (Outcome.OK, Outcome.DECLINED)
 
     def sample(self, elapsed_s: float, *, at_us: int, rss_mb: float) -> RunSample:
         """Return the state at this moment.
@@ -211,7 +224,7 @@ def summarize_groups(measures: Measures, elapsed_s: float) -> list[GroupResult]:
 def _together(measures: Iterable[OperationMeasure]) -> OperationMeasure:
     chosen, total = list(measures), OperationMeasure()
     for measure in chosen:
-        for count in ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries"):
+        for count in ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "late"):
             setattr(total, count, getattr(total, count) + getattr(measure, count))
     total.latencies_ms = Distribution.of(measure.latencies_ms for measure in chosen)
     return total
@@ -223,7 +236,7 @@ def _summary(name: str, measure: OperationMeasure, elapsed_s: float) -> Operatio
         {
             "operation": name,
             **_counts(measure),
-            "calls_per_s": round(measure.calls / elapsed_s, 1) if elapsed_s else None,
+            "calls_per_s": round((measure.calls - measure.late) / elapsed_s, 1) if elapsed_s else None,
             "mean_ms": _rounded(latencies_ms.mean),
             **percentiles(latencies_ms),
             "max_ms": _rounded(latencies_ms.greatest),

@@ -7,7 +7,20 @@ from typing import Any
 from integrity.measure.calls import Measures, OperationMeasure
 from integrity.measure.distribution import Distribution
 
-_COUNTS = ("ok", "declined", "unavailable", "failed", "unknown", "abandoned", "not_sent", "retries", "missed", "broken")
+_COUNTS = (
+    "ok",
+    "declined",
+    "unavailable",
+    "failed",
+    "unknown",
+    "abandoned",
+    "not_sent",
+    "retries",
+    "missed",
+    "broken",
+    "late",
+    "late_answered",
+)
 _TIMES = ("latencies_ms", "own_ms", "writes_ms", "settled_ms", "lags_ms")
 _KINDS = ("errors", "reasons")
 

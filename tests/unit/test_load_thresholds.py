@@ -345,6 +345,20 @@ def test_the_summary_counts_each_outcome_apart() -> None:
     assert (row.operation, total.operation) == ("sell", "total")
 
 
+def test_what_is_answered_when_no_more_calls_are_drawn_is_in_no_rate() -> None:
+    """A backlog that took ten seconds more to answer was answered "78 a second", and passed."""
+    measures = measured(*[OK] * 60)
+    measures.is_drawn = True
+    for _ in range(40):
+        measures.add("sell", OK, 9000.0)
+    row, total = summarize(measures, elapsed_s=1)
+    assert (row.calls, row.calls_per_s, total.calls_per_s) == (100, 60, 60)
+
+    threshold = Threshold.model_validate({"statistic": "answered_per_s", "least": 90, "source": "a plan"})
+    (judged,) = judge([threshold], measures, None, seconds=1)
+    assert (judged.measured, judged.state) == (60, Grade.FAILED)
+
+
 def test_errors_are_counted_by_kind_and_their_number_is_bounded() -> None:
     measures = measured(*(Returned(Outcome.FAILED, None, f"XX000 number {n}", 1) for n in range(100)), FAILED)
 
