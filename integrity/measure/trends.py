@@ -26,6 +26,9 @@ TOLERANCE = 1.5
 TOLERANCE_MS = 2.0
 """Back to normal: p95 within this factor of what it was before, or within so many ms of it, for so many samples on end."""
 
+RECOVERED_CALLS = 100
+"""Of the time before, and at its rate of the time after, that the two can be compared: a p95 of fewer is chance."""
+
 # Two-sided 95% points of Student's t, by degrees of freedom; from 30 on the normal's is near enough.
 _T95 = {
     4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 11: 2.201, 12: 2.179, 13: 2.160, 14: 2.145,
@@ -144,25 +147,22 @@ def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_
         before_from_s, before_to_s: when it was as usual.
     """
     middles_s = [(last_s + each.elapsed_s) / 2 for last_s, each in zip(_starts_s(samples), samples, strict=True)]
-    usual = [
-        each
-        for middle_s, each in zip(middles_s, samples, strict=True)
-        if before_from_s < middle_s <= before_to_s and each.p95_ms is not None
-    ]
+    before = [each for middle_s, each in zip(middles_s, samples, strict=True) if before_from_s < middle_s <= before_to_s]
+    usual = [each for each in before if each.p95_ms is not None]
     after = [each for middle_s, each in zip(middles_s, samples, strict=True) if middle_s > from_s]
     looked_s = max(0.0, samples[-1].elapsed_s - from_s) if samples else 0.0
-    for when, count in (("before", len(usual)), ("after", len(after))):
-        if count < RECOVERED_SAMPLES:
-            unknown = f"{count} of the {RECOVERED_SAMPLES} s {when} it that are needed to compare"
-            return Recovery(None, unknown, looked_s=looked_s)
+    if unknown := _find_lack(usual, after, calls_per_s=sum(each.calls for each in before) / max(1, len(before))):
+        return Recovery(None, unknown, looked_s=looked_s)
     p95_ms = float(np.median([each.p95_ms for each in usual]))
     limit_ms = max(TOLERANCE * p95_ms, p95_ms + TOLERANCE_MS)
-    calls = sum(each.calls for each in usual)
-    failure_share = sum(each.faults for each in usual) / calls if calls else 0.0
+    failure_share = sum(each.faults for each in usual) / sum(each.calls for each in usual)
     in_a_row, since_s = 0, 0.0
     for sample in after:
-        share = sample.faults / sample.calls if sample.calls else 0.0
-        is_back = (sample.p95_ms is None or sample.p95_ms <= limit_ms) and share <= failure_share + 0.001
+        if not sample.calls:
+            continue  # nothing came back: where calls are rare that is usual, and where all stand still it is no recovery
+        is_back = (
+            sample.p95_ms is None or sample.p95_ms <= limit_ms
+        ) and sample.faults / sample.calls <= failure_share + 0.001
         if not is_back:
             in_a_row = 0
             continue
@@ -171,6 +171,20 @@ def find_recovery(samples: Sequence[RunSample], *, before_from_s: float, before_
         if in_a_row == RECOVERED_SAMPLES:
             return Recovery(max(0.0, since_s - from_s), looked_s=looked_s)
     return Recovery(None, looked_s=looked_s)
+
+
+def _find_lack(usual: Sequence[RunSample], after: Sequence[RunSample], *, calls_per_s: float) -> str:
+    """Return what there is too little of to compare; empty: nothing.
+
+    Behind it the calls are counted that came before it in as long: where fewer come back, that is no lack of calls.
+    """
+    for when, count in (("before", len(usual)), ("after", len(after))):
+        if count < RECOVERED_SAMPLES:
+            return f"{count} of the {RECOVERED_SAMPLES} s {when} it that are needed to compare"
+    for when, count in (("before", sum(each.calls for each in usual)), ("after", round(calls_per_s * len(after)))):
+        if count < RECOVERED_CALLS:
+            return f"{count} of the {RECOVERED_CALLS} calls {when} it that are needed to compare"
+    return ""
 
 
 def _starts_s(samples: Sequence[RunSample]) -> list[float]:

@@ -60,13 +60,21 @@ def _phases(phases: Sequence[PhaseResult]) -> str:
 
 
 def _judged(thresholds: Sequence[PhaseThreshold]) -> str:
-    for state in ("failed", "unknown", "warning"):
-        named = [
-            f"{each.operation or 'all'} {each.statistic.replace('_', ' ')}" for each in thresholds if each.state == state
-        ]
-        if named:
-            return f"{state}: {', '.join(named)}"
-    return "passed" if any(each.state == "passed" for each in thresholds) else NONE
+    """Return every state that there is: what is amiss by its name, the rest counted where not all of it passed."""
+    states = [each.state for each in thresholds]
+    if set(states) == {"passed"}:
+        return "passed"
+    told = [
+        f"{state}: {', '.join(_name(each) for each in thresholds if each.state == state)}"
+        for state in ("failed", "unknown", "warning")
+        if state in states
+    ]
+    counted = [f"{states.count(state)} {state}" for state in ("passed", "not measured") if state in states]
+    return "; ".join([*told, *([", ".join(counted)] if counted else [])]) or NONE
+
+
+def _name(threshold: PhaseThreshold) -> str:
+    return f"{threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
 
 
 def _search(search: Search) -> list[str]:

@@ -24,10 +24,10 @@ steps = [{ profile = "nobody" }]
 extends = "smoke"
 title = "a spike that is over at once"
 stages = [
-    { name = "before", duration_s = 3, factor = 1.0, part = "before" },
+    { name = "before", duration_s = 3, factor = 2.0, part = "before" },
     { name = "spike", duration_s = 1, factor = 4.0, part = "spike" },
-    { name = "jump", duration_s = 0, factor = 1.0 },
-    { name = "after", duration_s = 4, factor = 1.0, part = "after" },
+    { name = "jump", duration_s = 0, factor = 2.0 },
+    { name = "after", duration_s = 4, factor = 2.0, part = "after" },
 ]
 
 [suites.races]

@@ -51,13 +51,13 @@ def test_too_few_samples_have_no_slope() -> None:
     assert fit("p95_ms", series(11, 20.0, 0.0, 1.0)) is None
 
 
-def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None) -> list[RunSample]:
+def samples(*p95s_ms: float | None, faults: dict[int, int] | None = None, calls: int = 100) -> list[RunSample]:
     return [
         RunSample(
             at_us=second * 1_000_000,
             elapsed_s=float(second),
             p95_ms=p95_ms,
-            calls=100,
+            calls=0 if p95_ms is None else calls,
             faults=(faults or {}).get(second, 0),
             operations={},
             rss_mb=50.0,
@@ -161,6 +161,20 @@ def test_a_recovery_that_has_nothing_to_compare_is_unknown_and_no_failure(
     recovery = find_recovery(samples(*p95s_ms), before_from_s=0, before_to_s=3, from_s=5)
     assert recovery.seconds is None
     assert said in recovery.unknown
+
+
+def test_what_rests_on_a_handful_of_calls_is_unknown_and_what_stands_still_is_no_recovery() -> None:
+    """A spike of 30 s was "as before" on nine calls a second for six: the p95 of each was that of its slowest call."""
+
+    def found(before_s: int, after_s: int) -> Recovery:
+        run = samples(*[10.0] * before_s, 900, *[10.0] * after_s, calls=10)
+        return find_recovery(run, before_from_s=0, before_to_s=before_s, from_s=before_s + 1)
+
+    assert found(9, 20).unknown == "90 of the 100 calls before it that are needed to compare"
+    assert found(20, 9).unknown == "90 of the 100 calls after it that are needed to compare"
+    assert found(10, 10) == Recovery(1.0, looked_s=10.0)
+    still = samples(*[10.0] * 10, 900, *[None] * 10, calls=10)  # nothing comes back: no call of them was few
+    assert find_recovery(still, before_from_s=0, before_to_s=10, from_s=11) == Recovery(None, looked_s=10.0)
 
 
 def test_a_sample_is_of_the_second_in_which_most_of_it_lies() -> None:

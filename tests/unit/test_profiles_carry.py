@@ -12,6 +12,7 @@ from integrity.faults.schedule import read_schedule
 from integrity.load.profile import ClosedProfile, OpenProfile, Profile, load_profile, profile_names
 from integrity.load.statistics import Kind
 from integrity.load.thresholds import Threshold
+from integrity.measure.trends import RECOVERED_CALLS
 from integrity.registry import SYSTEMS
 from integrity.systems.system import System
 
@@ -134,6 +135,9 @@ def test_a_profile_looks_long_enough_for_its_limit_on_recovery(system: System, n
     looked_s += [each.duration_s for each in profile.stages if each.part == "after"]
     assert looked_s
     assert min(looked_s) >= max(limits)
+    compared = [each.duration_s * each.factor for each in profile.stages if each.part in ("before", "after")]
+    calls_least = min((profile.arrivals_per_s * seconds for seconds in compared), default=math.inf)
+    assert calls_least >= RECOVERED_CALLS + 4 * math.sqrt(RECOVERED_CALLS)
 
 
 ASKED = {"send_whatsapp": "whatsapp", "send_email": "email", "send_sms": "sms", "create_checkout": "processor"}

@@ -228,6 +228,29 @@ def test_what_rises_in_a_server_or_an_application_fails_a_soak_that_lasted(slope
     assert f"trends: not measured, the run was too short for that of {said}, which 10 minutes tell." in short
 
 
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (["passed"] * 2, "passed"),
+        (["passed", *["not measured"] * 4], "1 passed, 4 not measured"),
+        (["not measured"], "1 not measured"),
+        (["failed", "warning", "unknown", "passed"], "failed: sell p95; unknown: sell p95; warning: sell p95; 1 passed"),
+        ([], "–"),
+    ],
+)
+def test_a_phase_shows_every_state_of_its_limits(states: list[str], said: str) -> None:
+    """A phase "passed" of whose five limits four were not measured; what failed hid what was unknown."""
+    limits = [{"operation": "sell", "statistic": "p95", "measured": None, "state": state} for state in states]
+    times = {"p50_ms": None, "p95_ms": None, "p99_ms": None, "lag_p99_ms": None, "failure_share": 0.0}
+    phase = {"name": "after", "part": "", "factor": 1.0, "from_s": 0.0, "to_s": 9.0, "offered_per_s": 9.0, **times}
+    (table,) = [
+        block
+        for block in render_run(make_result(phases=[{**phase, "answered_per_s": 9.0, "thresholds": limits}])).split("\n\n")
+        if block.startswith("phase")
+    ]
+    assert table.splitlines()[2].split("  ")[-1].strip() == said
+
+
 def test_a_spike_that_did_not_recover_fails_at_its_full_length() -> None:
     shortened = {"ran_s": 12.0, "plan_s": 600.0}
 
