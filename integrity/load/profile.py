@@ -10,7 +10,7 @@ Two models. Closed: each client sends its next call when the last one returned; 
 because a frozen system is asked less. Open: calls have intended times, whatever the system does; latency counts from them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -171,13 +171,17 @@ class Common(BoundedSettings):
     @property
     def all_thresholds(self) -> tuple[Threshold, ...]:
         """The thresholds, and those that the profile makes by what it is."""
-        if not self.touches_all or self.shortened is not None:
-            return self.thresholds
-        source = "everything is touched"
-        touched = [Threshold(operation=each, statistic="answered", least=1, source=source) for each in self.operations]
         brought = dict.fromkeys(each.operation for each in self.subscribers)
-        received = [Threshold(operation=each, statistic="received", least=1, source=source) for each in brought]
-        return (*self.thresholds, *touched, *received)
+        return (*self.thresholds, *self.touching(self.operations), *self.touching(brought, "received"))
+
+    def touching(
+        self, operations: Iterable[str], statistic: Literal["answered", "received"] = "answered"
+    ) -> Sequence[Threshold]:
+        """Return the thresholds that ask whether operations were touched; none where not everything is to be."""
+        if not self.touches_all or self.shortened is not None:
+            return ()
+        source = "everything is touched"
+        return [Threshold(operation=each, statistic=statistic, least=1, source=source) for each in operations]
 
     @property
     def operations(self) -> list[str]:

@@ -18,6 +18,7 @@ from integrity.runs.folder import RunFolder
 from integrity.runs.result import (
     Arrivals,
     ErrorCount,
+    NotRun,
     OperationResult,
     ReasonCount,
     RunResult,
@@ -38,12 +39,14 @@ def make_result(
     resources: Mapping[str, float],
     *,
     effects: tuple[FaultEffect, ...] = (),
+    not_run: Sequence[NotRun] = (),
 ) -> RunResult:
     """Return the result, as far as it is known before the history is loaded.
 
     Args:
         resources: what the monitor saw at its peak.
         effects: of its faults.
+        not_run: what was left out of it: where everything is to be touched, a threshold that is not measured.
     """
     measures, open_loop = done.measures, done.open_loop
     elapsed_s, generator = done.elapsed_s, done.generator
@@ -70,6 +73,8 @@ def make_result(
     if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
         # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
         judgements = list(open_loop.phases.phases[0].judgements)
+    missed = profile.touching(each.operation for each in not_run)
+    judgements += [ThresholdJudgement(each, Grade.NOT_MEASURED, None, 0, "it was not run") for each in missed]
     beside = judge_spared(profile.thresholds, judged, done.faults, done.reliances, late_ms)
     endings = judge_endings(effects)
     return RunResult(
@@ -123,6 +128,7 @@ def make_result(
             *(_threshold(each).model_copy(update={"is_beside_faults": True}) for each in beside.judgements),
             *((endings,) if endings is not None else ()),
         ),
+        not_run=tuple(not_run),
         left_out=judged.left_out,
         too_few_beside_faults=beside.too_few,
         faults=effects,

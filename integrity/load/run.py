@@ -11,6 +11,8 @@ under it (run_database.py); what goes wrong on purpose (faulting.py); and where 
 Stopped early (Ctrl-C), a run does all of that too, only in less time.
 """
 
+from collections.abc import Sequence
+
 from integrity.domain import World
 from integrity.engines.occupancy import RUN
 from integrity.errors import AuditError
@@ -32,7 +34,7 @@ from integrity.measure.effects import describe_effects
 from integrity.measure.trends import find_watched_slopes
 from integrity.monitor.sampler import Monitor
 from integrity.runs.files import MONITOR_FILE
-from integrity.runs.result import RunResult
+from integrity.runs.result import NotRun, RunResult
 from integrity.typed import typed
 
 
@@ -59,8 +61,8 @@ def play(request: RunRequest) -> Job[EndedRun]:
     unfinished = find_unfinished(request.project, request.system.name)
     with database.occupy(request.profile_name) as hold:
         server = database.prepare()
-        database, notes = database.narrowed()
-        yield from map(Noted, notes)
+        database, lacking = database.narrowed()
+        yield from map(Noted, map(_describe_lacking, lacking))
         workload = database.workload
         record = RunRecord(
             request.project, request.target, workload, request.profile_name, request.time_scale, request.resumes
@@ -73,7 +75,8 @@ def play(request: RunRequest) -> Job[EndedRun]:
         hold.rename(f"{RUN}{begun.folder.run_id}")
         # It lives until its history is there, or nobody will bring it.
         with begun.beating():
-            result = yield from _carry_out(begun, workload, world, clock, faulting=faulting)
+            not_run = (*workload.unusable, *lacking)
+            result = yield from _carry_out(begun, workload, world, clock, faulting=faulting, not_run=not_run)
             loaded = begun.load()
         left = count_unfinished(request.target, unfinished, begun.folder.run_id)
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded), "unfinished": left})
@@ -83,7 +86,20 @@ def play(request: RunRequest) -> Job[EndedRun]:
         return EndedRun(begun.folder, result, loaded)
 
 
-def _carry_out(begun: BegunRun, workload: Workload, world: World, clock: Clock, *, faulting: Faulting) -> Job[RunResult]:
+def _describe_lacking(each: NotRun) -> str:
+    hint = "Where the others make such rows, the next run calls it, too."
+    return f"{each.operation} is left out of this run: {each.reason}\n  hint: {hint}"
+
+
+def _carry_out(
+    begun: BegunRun,
+    workload: Workload,
+    world: World,
+    clock: Clock,
+    *,
+    faulting: Faulting,
+    not_run: Sequence[NotRun],
+) -> Job[RunResult]:
     """Do all that is recorded, and return the result, which is in the folder by then."""
     folder = begun.folder
     try:
@@ -108,7 +124,7 @@ def _carry_out(begun: BegunRun, workload: Workload, world: World, clock: Clock, 
             drawn_until_us=done.faults_began_us + round(done.elapsed_s * 1_000_000),
             settled_us=done.settled_us,
         )
-        result = make_result(folder, begun.settings, workload.profile, done, resources, effects=effects)
+        result = make_result(folder, begun.settings, workload.profile, done, resources, effects=effects, not_run=not_run)
         watched = find_watched_slopes(monitor.read_samples()) if result.watches_trends else ()
         slopes = (*result.slopes, *watched)
         result = result.model_copy(update={"monitor": monitor.summary, "slopes": slopes})

@@ -22,6 +22,7 @@ from integrity.load.profile import ClosedProfile
 from integrity.load.workload import Workload
 from integrity.monitor.limits import SPARE_CONNECTIONS
 from integrity.numbers import counted
+from integrity.runs.result import NotRun
 from integrity.systems.keys import read_keys
 from integrity.systems.made_rows import find_table
 from integrity.systems.reflect import Reflected
@@ -100,8 +101,8 @@ class RunDatabase:
                 )
         return World(keys=keys, hot_share=profile.hot_share, hot_count=profile.hot_count)
 
-    def narrowed(self) -> tuple["RunDatabase", Sequence[str]]:
-        """Return the same with the operations that can be called now, and what is to be said of the others.
+    def narrowed(self) -> tuple["RunDatabase", Sequence[NotRun]]:
+        """Return the same with the operations that can be called now, and the others, with what they lack.
 
         Calls are drawn from the keys that there are when the run begins. Where a closed loop's other operations make the
         rows that one is called with, the next run calls it. A seeder's system whose rows lack is broken: it stays whole,
@@ -121,12 +122,8 @@ class RunDatabase:
         if not lacking or not any(left.values()):
             return self, ()
         workload = replace(self.workload, profile=profile.model_copy(update={"weights": left}))
-        notes = [
-            f"{name} is left out of this run: there is no row yet of {', '.join(pools)}\n"
-            "  hint: Where the others make such rows, the next run calls it, too."
-            for name, pools in lacking.items()
-        ]
-        return replace(self, workload=workload), notes
+        reasons = {name: f"there is no row yet of {', '.join(pools)}" for name, pools in lacking.items()}
+        return replace(self, workload=workload), [NotRun(operation=name, reason=why) for name, why in reasons.items()]
 
     def _read_keys(self) -> dict[str, list[Key]]:
         return read_keys(self.target, self.workload.system)

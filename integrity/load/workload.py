@@ -8,6 +8,7 @@ from integrity.domain import KeyOf, NewKey
 from integrity.errors import UsageError, quote
 from integrity.load.profile import OpenProfile, Profile
 from integrity.operation import Operation
+from integrity.runs.result import NotRun
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
 
@@ -35,6 +36,14 @@ class Workload:
     def pool_size(self) -> int | None:
         """The connections that clients share; None: each has its own, so that all are busy says nothing."""
         return self.profile.connection_count if isinstance(self.profile, OpenProfile) else None
+
+    @property
+    def unusable(self) -> tuple[NotRun, ...]:
+        """The system's operations that nobody can call; none where the profile is a mix of some, which are then all."""
+        if not self.system.operations.keys() <= set(self.profile.operations):
+            return ()
+        reasons = {name: fault.partition("\n")[0] for name, fault in self.system.unusable.items()}
+        return tuple(NotRun(operation=name, reason=reason) for name, reason in reasons.items())
 
     def check_pools(self) -> None:
         """Make sure that arguments are drawn from pools that the system has.

@@ -221,7 +221,7 @@ def _unfinished(unfinished: Unfinished) -> str:
 
 
 def _notes(result: RunResult) -> list[str]:
-    lines = []
+    lines = [f"not run: {each.operation}: {visible(each.reason)}" for each in result.not_run]
     total = result.total
     if total.abandoned:
         lines.append(f"{total.abandoned} of the failed and unknown calls are clients that were made to die half way.")

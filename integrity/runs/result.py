@@ -216,6 +216,13 @@ class LeftOut(DocumentPart):
     to_us: int
 
 
+class NotRun(DocumentPart):
+    """An operation that its profile was to call and that could not be, and why: nothing is said of it."""
+
+    operation: str
+    reason: str
+
+
 class GeneratorUse(DocumentPart):
     """What the load generator itself used, of all cores and at its peak."""
 
@@ -238,6 +245,7 @@ class RunResult(Document):
         resumes: the run that it goes on with, whose figures are not in it; empty: none.
         shortened: None: it was as long as its plan, or longer.
         arrivals: None of a closed loop.
+        not_run: the operations that were left out of it.
         left_out: when faults were in force, and a second on, of which thresholds say nothing but those beside faults.
         too_few_beside_faults: limits that too few calls came for while what they do not need was broken; in words.
         monitor, faults: once they are known; unfinished, unknown_outcomes: once the history is loaded.
@@ -283,6 +291,7 @@ class RunResult(Document):
     loop_lag_p99_ms: float | None
     arrivals: Arrivals | None
     thresholds: tuple[ThresholdResult, ...]
+    not_run: tuple[NotRun, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     too_few_beside_faults: tuple[str, ...] = ()
     generator: GeneratorUse

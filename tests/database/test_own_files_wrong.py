@@ -1,5 +1,6 @@
 """What is wrong in one file of operations makes that operation unusable: told with its line, while the others go on."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -126,14 +127,42 @@ def test_what_is_wrong_in_another_file_leaves_run_and_reproduce_alone(integrity:
     write("key_table", WRONG["key_table"][0])
     write("row_column", WRONG["row_column"][0])
 
-    code, told = integrity("run", "smoke", "--duration", "0.3s")
+    code, told = integrity("run", "smoke", "--duration", "0.9s")
     assert code in (0, 1), told
     for name in ("key_table", "row_column"):
         check(told, name, *WRONG[name][1:])
     assert "System(" not in told
+    assert told.count("\nnot run: ") == 2, told
+    assert "not measured" not in told  # it is shortened, and so not there to touch everything
     integrity("validate")
     code, told = integrity("reproduce", "no-note")
 
     assert code == 1, told
     for name in ("key_table", "row_column"):
         check(told, name, *WRONG[name][1:])
+
+
+def test_what_was_not_run_is_unknown_where_everything_is_to_be_touched(integrity: Integrity, tmp_path: Path) -> None:
+    """A file that nobody can play, beside a good one, in a run as long as its plan: its result says so, and is no pass."""
+    url = make_sqlite(tmp_path / "shop.db")
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.executescript("insert into rooms (id, free) values (1, 1)")
+    Path("integrity.toml").write_text(f'[project]\nname = "hotel"\n[database]\nurl = "{url}"\ntest = "shop.db"\n')
+    Path("operations/book.sql").write_text(SOUND, encoding="utf-8")
+    with Path("integrity.toml").open("a", encoding="utf-8") as settings:
+        settings.write('[profiles.hotel.touch]\nextends = "smoke"\nduration_s = 0.5\ntouches_all = true\n')
+    Path("operations/broken.sql").write_text("begin;\nupdate rooms set free = 1;\n", encoding="utf-8")
+    reason = "operations/broken.sql:1: the transaction is never ended"
+    touch = ("run", "touch", "--rate", "100")
+
+    code, told = integrity(*touch)
+
+    assert (code, f"\nnot run: broken: {reason}\n" in told) == (3, True), told
+    assert "\nnot measured  broken answered " in told, told
+    (written,) = Path(".integrity/runs").glob("*/result.json")
+    result = json.loads(written.read_text(encoding="utf-8"))
+    assert result["not_run"] == [{"operation": "broken", "reason": reason}]
+
+    Path("operations/broken.sql").unlink()
+    code, told = integrity(*touch)
+    assert (code, "not run" in told) == (0, False), told

@@ -219,5 +219,7 @@ def test_what_a_run_misses_is_made_by_the_command_that_it_tells(
     for _ in range(2):
         capsys.readouterr()
         assert invoke(hammer) == 0
-        told.append("pay is left out of this run: there is no row yet of" in " ".join(capsys.readouterr().err.split()))
-    assert told == [True, False]
+        out, err = capsys.readouterr()
+        lacking = "there is no row yet of"
+        told.append((f"pay is left out of this run: {lacking}" in " ".join(err.split()), f"not run: pay: {lacking}" in out))
+    assert told == [(True, True), (False, False)]
