@@ -5,10 +5,14 @@ call takes is the profile's own reckoning (call_ms), so the figures are a foreca
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 
+from integrity.faults.schedule import read_schedule
 from integrity.load.profile import OpenProfile, Profile
+from integrity.measure.effects import COMPARED_CALLS
+from integrity.measure.trends import RECOVERED_CALLS
 from integrity.numbers import counted
 
 GENERATOR_CALLS_PER_S = 2_500
@@ -141,7 +145,24 @@ def expected_calls(profile: OpenProfile, operation: str | None) -> float:
     burst = sum(
         int(seconds / each.every_s + 0.5) * each.count for each in profile.bursts if operation in (None, each.operation)
     )
-    return float(max(0.0, streamed - 3 * streamed**0.5) + burst)
+    return _at_least(streamed) + burst
+
+
+def expected_compared(profile: OpenProfile) -> Iterator[tuple[float, int]]:
+    """Yield of what is compared to tell a recovery how many calls arrive and how many it needs, at spikes and faults."""
+    rate = profile.arrivals_per_s
+    for each in profile.stages:
+        if each.part in ("before", "after"):
+            yield _at_least(each.duration_s * each.factor * rate), RECOVERED_CALLS
+    usual_from_s = 0.0
+    for window in read_schedule(profile.faults, duration_s=profile.duration_s, may_overlap=True):
+        yield _at_least((window.from_s - usual_from_s) * rate), COMPARED_CALLS
+        usual_from_s = window.to_s
+
+
+def _at_least(calls: float) -> float:
+    """Return how many come at least, of so many on average at random times."""
+    return max(0.0, calls - 3 * sqrt(calls))
 
 
 def describe(profile: Profile) -> list[str]:

@@ -265,7 +265,7 @@ def _judge_count(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> Th
 def _judge_recovery(threshold: Threshold, recoveries: Sequence[tuple[str, Recovery]]) -> ThresholdJudgement:
     """Judge the longest; what was not over when it was last looked at took longer than that, and maybe no longer."""
     if not recoveries:
-        cause = "there was neither a spike nor a fault to recover from"
+        cause = "there was neither a spike nor a fault that met anything to recover from"
         return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, 0, cause)
     took_s = {
         what: each.looked_s if each.seconds is None else each.seconds for what, each in recoveries if not each.unknown

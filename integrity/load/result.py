@@ -146,6 +146,7 @@ def _recoveries(found: ShapeFound, effects: Sequence[FaultEffect]) -> list[tuple
     return recoveries + [
         (f"{each.fault} at {each.from_s:.0f} s", Recovery(each.recovery_s, each.recovery_unknown, each.looked_s))
         for each in effects
+        if each.did
     ]
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from integrity.errors import UsageError, describe_mistake, quote
 from integrity.load.bounds import BoundedSettings, Factor, Seconds
-from integrity.load.forecast import expected_calls
+from integrity.load.forecast import expected_calls, expected_compared
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.load.statistics import Kind
 from integrity.load.thresholds import Threshold
@@ -174,12 +174,25 @@ def find_spared(profile: Profile) -> tuple[Spared, ...]:
         if each.of_whole_length:
             spared.append(Spared(each, "of the whole length only"))
             continue
+        if each.kind is Kind.RECOVERY:
+            if lack := _find_lack_to_compare(profile):
+                spared.append(Spared(each, lack))
+            continue
         is_of_calls = each.kind is not Kind.RESOURCE and each.rows is None and each.group is None
         is_counted = is_of_calls and each.operation in (None, *profile.operations)
         count = _expected(profile, each.operation) if is_counted else each.samples_least
         if count < each.samples_least:
             spared.append(Spared(each, f"about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs"))
     return tuple(spared)
+
+
+def _find_lack_to_compare(profile: Profile) -> str:
+    """Return what recovery from a spike or from a fault has too little of to be told; empty: nothing."""
+    compared = expected_compared(profile) if isinstance(profile, OpenProfile) else ()
+    for count, least in compared:
+        if count < least:
+            return f"about {count:,.0f} of {counted(least, 'call')} to compare with"
+    return ""
 
 
 def _expected(profile: Profile, operation: str | None) -> float:

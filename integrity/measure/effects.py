@@ -4,6 +4,7 @@ A call belongs to *during* when any part of it was in the window: so what a faul
 back. *Before* and *after* reach to the window next to it. Recovered is a run from the first quarter of a second on, after
 the window, in which neither the 95th percentile of latency nor the share of calls that were not answered is above the worst
 that was seen in any such quarter before; and the next must agree. Where calls are few, longer pieces are looked at.
+A fault that met nothing leaves nothing to recover from.
 """
 
 import math
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from integrity.faults.player import PlayedFault
 from integrity.history import Outcome, decode
 from integrity.measure.trends import Recovery
-from integrity.runs.effects import ENDS_WITHIN_S, EffectPhase, EffectPhases, FaultEffect
+from integrity.runs.effects import ENDS_WITHIN_S, MET_NOTHING, EffectPhase, EffectPhases, FaultEffect
 from integrity.runs.folder import RunFolder
 from integrity.runs.parts import open_lines
 
@@ -25,8 +26,12 @@ BIN_CALLS_LEAST = 5  # with fewer, a percentile says nothing
 BIN_CALLS = 10
 """Of a piece on average: then hardly one has fewer than the least."""
 
-BINS_LEAST = 2
-"""Before a window, that there is something to compare with."""
+BINS_LEAST = 5
+"""Before a window, and behind it where it is said that all was not as before. By chance alone the slowest calls come behind
+it and none of two pieces in a row is as before: once in 7 times of three and three pieces, once in 27 of five and five."""
+
+COMPARED_CALLS = BINS_LEAST * BIN_CALLS
+"""Before a window, about; of fewer nothing is told."""
 
 Settlements = Sequence[tuple[int, int]]
 """When a call was to be made, and when the first webhook that followed was acknowledged; microseconds since the epoch."""
@@ -151,7 +156,9 @@ def _describe(
     before = calls.where((calls.invoked_us >= since_us) & (calls.returned_us < from_us))
     during = calls.where((calls.invoked_us < to_us) & (calls.returned_us >= from_us))
     after = calls.where((calls.invoked_us >= to_us) & (calls.invoked_us < until_us))
-    recovery = _recovery(before, after, since_us=since_us, from_us=from_us, to_us=to_us, until_us=seen_until_us)
+    recovery = Recovery(None, MET_NOTHING)
+    if played.counts:
+        recovery = _recovery(before, after, since_us=since_us, from_us=from_us, to_us=to_us, until_us=seen_until_us)
     settled_before = settled[(settled[:, 0] >= since_us) & (settled[:, 1] < from_us)]
     settled_during = settled[(settled[:, 0] < to_us) & (settled[:, 1] >= from_us)]
     settled_after = settled[(settled[:, 0] >= to_us) & (settled[:, 0] < until_us)]
@@ -209,7 +216,8 @@ def _recovery(before: _Calls, after: _Calls, *, since_us: int, from_us: int, to_
     usual = [each for each in _bins(before, since_us, from_us, bin_us) if each is not None]
     looked_us = max(0, until_us - to_us)
     if len(usual) < BINS_LEAST:
-        return Recovery(None, "too little came before it to compare with", looked_s=looked_us / 1e6)
+        few = f"too few calls to tell recovery: {len(before.outcome)} of about {COMPARED_CALLS} before it"
+        return Recovery(None, few, looked_s=looked_us / 1e6)
     latency_most, failure_most = max(p95_ms for p95_ms, _ in usual), max(share for _, share in usual)
     bins = _bins(after, to_us, to_us + looked_us, bin_us)
     good = [each is not None and each[0] <= latency_most and each[1] <= failure_most for each in bins]
@@ -218,6 +226,9 @@ def _recovery(before: _Calls, after: _Calls, *, since_us: int, from_us: int, to_
             return Recovery(number * bin_us / 1e6, looked_s=looked_us / 1e6)
     if not len(after.invoked_us):
         return Recovery(None, "no call came after it", looked_s=looked_us / 1e6)
+    if len(bins) < BINS_LEAST:
+        short = f"too little was seen behind it to tell: {looked_us / 1e6:.1f} s of {BINS_LEAST * bin_us / 1e6:.1f} s"
+        return Recovery(None, short, looked_s=looked_us / 1e6)
     return Recovery(None, looked_s=looked_us / 1e6)
 
 
@@ -229,9 +240,9 @@ def _bin_us(before: _Calls, length_us: int) -> int:
 
 
 def _bins(calls: _Calls, start_us: int, end_us: int, bin_us: int) -> list[tuple[float, float] | None]:
-    """Return p95 and failure share of each piece; None where too few calls were answered."""
+    """Return p95 and failure share of each whole piece; None where too few calls were answered."""
     found: list[tuple[float, float] | None] = []
-    for begin_us in range(start_us, end_us, bin_us):
+    for begin_us in range(start_us, end_us - bin_us + 1, bin_us):
         part = calls.where((calls.invoked_us >= begin_us) & (calls.invoked_us < begin_us + bin_us))
         p95_ms = part.p95_ms()
         has_enough = len(part.outcome) >= BIN_CALLS_LEAST and p95_ms is not None

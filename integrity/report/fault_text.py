@@ -22,7 +22,7 @@ _SETTLED = ["settled", "in ms"]
 
 def render_fault(effect: "FaultEffect") -> str:
     """Return the block of one window: what it was, what it did, and the calls before, during and after it."""
-    did = ", ".join(f"{count} {what}" for what, count in effect.did.items()) or "it met nothing to act on"
+    did = ", ".join(f"{count} {what}" for what, count in effect.did.items())
     phases = {"before": effect.phases.before, "during": effect.phases.during, "after": effect.phases.after}
     are_settled = any(phase.settled for phase in phases.values())
     headers = [*_HEADERS, *(_SETTLED if are_settled else ())]
@@ -35,8 +35,8 @@ def render_fault(effect: "FaultEffect") -> str:
     return "\n".join(
         (
             fold(
-                f"fault {effect.fault}{_arguments(effect)}, {effect.from_s:.1f} s to {effect.to_s:.1f} s: {did}; "
-                f"{_recovery(effect)}"
+                f"fault {effect.fault}{_arguments(effect)}, {effect.from_s:.1f} s to {effect.to_s:.1f} s: "
+                f"{did}{'; ' if did else ''}{_recovery(effect)}"
             ),
             table,
             *map(fold, filter(None, notes)),
@@ -58,8 +58,6 @@ def _recovery(effect: "FaultEffect") -> str:
         return f"all as before {effect.recovery_s:.2f} s after it"
     if effect.recovery_unknown:
         return effect.recovery_unknown
-    if not effect.phases.before.calls:
-        return "nothing came before it to compare with"
     return f"not yet as before in the {effect.looked_s:.1f} s behind it"
 
 

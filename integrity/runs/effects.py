@@ -7,6 +7,9 @@ from integrity.runs.documents import DocumentPart
 ENDS_WITHIN_S = 10.0
 """After a fault was healed: a call that was under way in it and has not ended by then hangs."""
 
+MET_NOTHING = "it met nothing to act on"
+"""In place of a recovery: there is nothing to recover from."""
+
 
 class EffectPhase(DocumentPart):
     """The calls before, during or after a window.

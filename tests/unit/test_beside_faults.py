@@ -14,6 +14,7 @@ from integrity.history import Outcome
 from integrity.load.beside_faults import judge_endings, judge_spared
 from integrity.load.fault_windows import JudgedPart
 from integrity.load.judging import judge
+from integrity.load.result import _recoveries
 from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.trends import Recovery
@@ -136,7 +137,7 @@ def test_a_call_that_hangs_or_ends_without_a_word_fails_the_run() -> None:
 @pytest.mark.parametrize(
     ("recoveries", "state", "measured", "why"),
     [
-        ([], Grade.NOT_MEASURED, None, "neither a spike nor a fault"),
+        ([], Grade.NOT_MEASURED, None, "neither a spike nor a fault that met anything"),
         ([Recovery(2.0, looked_s=30), Recovery(10.0, looked_s=30)], Grade.PASSED, 10.0, ""),
         ([Recovery(2.0, looked_s=30), Recovery(10.25, looked_s=30)], Grade.FAILED, 10.25, "after 1"),
         ([Recovery(None, looked_s=30)], Grade.FAILED, 30.0, "not as before in the time"),
@@ -152,3 +153,11 @@ def test_a_limit_on_recovery_passes_fails_and_is_not_measured(
     (found,) = judge([limit(None, "recovery_s", 10)], Measures(), None, seconds=9, recoveries=named)
     assert (found.state, found.measured) == (state, measured)
     assert why in found.reason
+
+
+def test_a_fault_that_met_nothing_is_nothing_to_recover_from() -> None:
+    met, unmet = (
+        effect().model_copy(update={"did": did, "from_s": 1.0, "recovery_s": 2.0 if did else None, "looked_s": 9.0})
+        for did in ({"connections half open": 3}, {})
+    )
+    assert _recoveries({}, [met, unmet]) == [("half_open at 1 s", Recovery(2.0, looked_s=9.0))]

@@ -71,6 +71,24 @@ def test_a_plan_of_a_suite_says_what_is_shorter_than_its_plan() -> None:
     assert ("soak" in soak, "hammer" in hammer) == (True, True)
 
 
+def test_a_shortened_spike_or_chaos_with_too_few_calls_to_compare_need_not_tell_recovery() -> None:
+    steps = [
+        {"profile": "spike", "duration_s": 30.0, "rate_factor": 0.2},
+        {"profile": "chaos", "duration_s": 60.0},
+        {"profile": "chaos", "duration_s": 200.0},
+    ]
+    suite = Suite.model_validate({"title": "", "steps": steps})
+    planned = plan_suite("s", suite, [GHOSTPASS, STREAMVOTE], {}, shorten=1.0).runs
+    assert [[each for each in map(str, run.spared) if "recovery" in each] for run in planned] == [
+        ["all recovery s (about 2 of 100 calls to compare with)"],
+        ["all recovery s (about 9 of 50 calls to compare with)"],
+        [],
+        [],
+        [],
+        [],
+    ]
+
+
 def test_a_limit_on_a_rate_goes_with_the_rate_and_says_so() -> None:
     """ci-smoke and chaos of streamvote were held to the votes of the whole plan at a fifth and a quarter of its rate."""
     whole, fifth, quarter = (

@@ -1,7 +1,9 @@
 """The effect of a fault is told from the history: before, during, after, and how long until all was as before."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,7 @@ from integrity.faults.player import PlayedFault
 from integrity.faults.schedule import Window
 from integrity.history import Call, Outcome, encode_invoked, encode_returned
 from integrity.measure.effects import describe_effects
+from integrity.runs.effects import MET_NOTHING
 from integrity.runs.folder import RunFolder
 
 SECOND = 1_000_000
@@ -95,8 +98,8 @@ def test_before_and_after_reach_to_the_next_window(tmp_path: Path) -> None:
 def test_recovery_lasts_until_latency_and_failures_are_as_before(
     tmp_path: Path, after: list[tuple[float, float, Outcome]], recovery_s: float | None
 ) -> None:
-    folder = write(tmp_path, [*steady(0, 1, 5), *steady(1, 2, 90), *after])
-    (effect,) = describe_effects(folder, [played(1, 2)], began_at_us=0, ended_at_us=4 * SECOND)
+    folder = write(tmp_path, [*steady(-1, 1, 5), *steady(1, 2, 90), *after])
+    (effect,) = describe_effects(folder, [played(1, 2)], began_at_us=-SECOND, ended_at_us=4 * SECOND)
     assert effect.recovery_s == recovery_s
 
 
@@ -109,8 +112,10 @@ def test_where_calls_are_few_longer_pieces_are_looked_at(tmp_path: Path) -> None
 
 
 def test_it_is_looked_no_further_than_calls_were_drawn(tmp_path: Path) -> None:
-    folder = write(tmp_path, [*steady(0, 2, 5), *steady(2, 4, 50)])
-    (effect,) = describe_effects(folder, [played(1, 2)], began_at_us=0, ended_at_us=30 * SECOND, drawn_until_us=4 * SECOND)
+    folder = write(tmp_path, [*steady(-1, 2, 5), *steady(2, 4, 50)])
+    (effect,) = describe_effects(
+        folder, [played(1, 2)], began_at_us=-SECOND, ended_at_us=30 * SECOND, drawn_until_us=4 * SECOND
+    )
     assert (effect.recovery_s, effect.looked_s) == (None, 2.0)
 
 
@@ -132,8 +137,23 @@ def test_settlements_stand_in_the_part_of_the_run_that_they_reach_into(tmp_path:
     assert told == {"before": (1, 200.0, 200.0), "during": (2, 4200.0, 7800.0), "after": (1, 500.0, 500.0)}
 
 
-def test_without_anything_before_it_nothing_can_be_said_of_recovery(tmp_path: Path) -> None:
-    folder = write(tmp_path, steady(1, 4, 5))
-    (effect,) = describe_effects(folder, [played(0, 2)], began_at_us=0, ended_at_us=4 * SECOND)
+@pytest.mark.parametrize(
+    ("before", "after", "did", "unknown"),
+    [
+        ([], steady(2, 4, 5), {"x": 1}, "too few calls to tell recovery: 0 of about 50 before it"),
+        # 12 a second, of which one behind it is slower than any before: a sound system.
+        ([(n / 12, n / 12 + 0.01, Outcome.OK) for n in range(12)], steady(2, 4, 90), {"x": 1}, "too few calls to tell"),
+        (steady(-1, 1, 5), steady(2, 3, 90), {"x": 1}, "too little was seen behind it to tell: 1.0 s of 1.2 s"),
+        (steady(-1, 1, 5), steady(2, 3, 90), {}, MET_NOTHING),
+    ],
+)
+def test_what_says_too_little_of_recovery_is_unknown_and_why(
+    tmp_path: Path, before: list[Any], after: list[Any], did: dict[str, int], unknown: str
+) -> None:
+    """Faults in a sound run of few calls "were not yet as before", one that met nothing among them."""
+    window = replace(played(1, 2), counts=did)
+    folder = write(tmp_path, [*before, *after])
+    until_us = round(max(each[0] for each in after) + 0.01) * SECOND
+    (effect,) = describe_effects(folder, [window], began_at_us=-SECOND, ended_at_us=until_us)
     assert effect.recovery_s is None
-    assert effect.recovery_unknown == "too little came before it to compare with"
+    assert effect.recovery_unknown.startswith(unknown)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from integrity.report.fault_text import render_fault, render_unknown_outcomes
-from integrity.runs.effects import FaultEffect
+from integrity.runs.effects import MET_NOTHING, FaultEffect
 from integrity.runs.settlement import Settlement
 
 PHASE = {
@@ -54,13 +54,12 @@ def test_a_window_says_what_it_did_and_shows_before_during_and_after() -> None:
 
 
 def test_a_window_that_met_nothing_or_was_not_recovered_from_says_so() -> None:
-    first = render_fault(effect(did={}, recovery_s=None, looked_s=2.5)).splitlines()[0]
-    assert first.endswith("it met nothing to act on; not yet as before in the 2.5 s behind it")
-    first = render_fault(effect(recovery_s=None, recovery_unknown="too little came before it")).splitlines()[0]
-    assert first.endswith("too little came before it")
-    phases = {**EFFECT["phases"], "before": {**PHASE, "calls": 0}}
-    first = render_fault(effect(phases=phases, recovery_s=None)).splitlines()[0]
-    assert first.endswith("nothing came before it to compare with")
+    first = render_fault(effect(recovery_s=None, looked_s=2.5)).splitlines()[0]
+    assert first.endswith("12 pieces delayed; not yet as before in the 2.5 s behind it")
+    first = render_fault(effect(recovery_s=None, recovery_unknown="too few calls to tell")).splitlines()[0]
+    assert first.endswith("12 pieces delayed; too few calls to tell")
+    first = render_fault(effect(did={}, recovery_s=None, recovery_unknown=MET_NOTHING)).splitlines()[0]
+    assert first.endswith("1.0 s to 2.0 s: it met nothing to act on")
 
 
 def test_settling_times_stand_beside_the_calls_where_webhooks_settle_them() -> None:
