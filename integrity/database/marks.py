@@ -48,6 +48,14 @@ class RowMark:
         return f"calls.arguments ->> {literal(self.argument)}" if self.argument else "calls.operation_id::text"
 
 
+def find_row_marks(operation: Operation) -> list[RowMark]:
+    """Return what tells the rows that an operation's calls insert, each with where they stand."""
+    return [
+        RowMark(mark.schema or DEFAULT_SCHEMA, mark.table, mark.column, operation.name, mark.argument, mark.reply)
+        for mark in operation.marks
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
     """What is noted of a system.
@@ -75,11 +83,7 @@ def note_marks(connection: "Connection", system: str, operations: Iterable[Opera
             put_note(connection, f"{NUMBERS}{system}", json.dumps([[*place, number] for place, number in last.items()]))
         return
     operations = list(operations)
-    rows = [
-        RowMark(mark.schema or DEFAULT_SCHEMA, mark.table, mark.column, each.name, mark.argument, mark.reply)
-        for each in operations
-        for mark in each.marks
-    ]
+    rows = [row for each in operations for row in find_row_marks(each)]
     marked = {(row.schema, row.table) for row in rows}
     unmarked = {table for each in operations for table in each.unmarked or ()}
     tables = {(schema_of(table), table.name) for table in metadata.sorted_tables}

@@ -1,13 +1,14 @@
 """Settlement: what became of the calls whose outcome nobody learned, looked up in the database afterwards.
 
-Every row that a call makes carries its operation_id, so a call that has a row was committed: a row is only seen when its
-transaction was. (pg_xact_status would say the same of a transaction's number, which costs a round trip a transaction to
-learn; for an operation that leaves no row of its own, even when it is ok, nothing can be told, and that is said.) First the
-server must have let go of all the run's sessions: one that hangs could still commit.
+A row that a call makes is known by its operation_id, or by what the operation's marks say, such as a file's `-- stores:
+payments.key = :key`: a call that has a row was committed, as a row is only seen when its transaction was. (pg_xact_status
+would say the same of a transaction's number, which costs a round trip a transaction to learn; for an operation that
+leaves no row of its own, even when it is ok, nothing can be told, and that is said.) First the server must have let go of
+all the run's sessions: one that hangs could still commit.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,9 @@ from typing import Any
 
 import psycopg
 
+from integrity.database.marks import find_row_marks
 from integrity.database.names import located
+from integrity.engines.places import schema_of
 from integrity.engines.postgresql.session_settings import OWN
 from integrity.engines.snapshot import QueryFailed, Reader
 from integrity.engines.spelling import NotPortable
@@ -26,6 +29,7 @@ from integrity.history import Outcome
 from integrity.invariants.load import load_invariants
 from integrity.project import Project
 from integrity.queries.run import run_query
+from integrity.sql.name import literal, quoted
 from integrity.systems.system import System
 
 QUIET_S_MOST = 5.0
@@ -74,8 +78,11 @@ def settle(target: Target, system: System, run_id: str, *, project: Project) -> 
         session = snapshot.sessions[0]
         mark = session.spelling.mark(1, "text")
         try:
+            traces = " union ".join(
+                (*_traces(system, target.dialect), *map(session.spelling.adapted, _marked(system, target.dialect)))
+            )
             counts = session.read(
-                _COUNTS.format(traces=_traces(system, target.dialect), mark=mark, ok_calls_most=OK_CALLS_MOST),
+                _COUNTS.format(traces=traces or _NONE, mark=mark, ok_calls_most=OK_CALLS_MOST),
                 [run_id],
                 is_own=True,
             )
@@ -113,12 +120,13 @@ OK_CALLS_MOST = 100
 
 _COUNTS = """
     with asked as (
-        select numbered.operation_id, numbered.operation, numbered.outcome
+        select numbered.operation_id, numbered.operation, numbered.outcome, numbered.arguments
         from (
             select
                 calls.operation_id,
                 calls.operation,
                 calls.outcome,
+                calls.arguments,
                 row_number() over (partition by calls.operation, calls.outcome order by calls.operation_id) as place
             from integrity.calls as calls
             where calls.run_id = {mark} and calls.outcome in ('ok', 'unknown')
@@ -146,12 +154,31 @@ _COUNTS = """
 """
 
 
-def _traces(system: System, dialect: str) -> str:
-    """Return the query of the operation ids that were asked for and that rows of the system carry, each once."""
+_NONE = "select operation_id from asked where false"
+
+
+def _traces(system: System, dialect: str) -> list[str]:
+    """Return the queries of the operation ids that were asked for and that rows of the system carry."""
     tables = [table for table in system.metadata.sorted_tables if "operation_id" in table.columns]
     asked = "operation_id in (select operation_id from asked)"
-    traces = [f"select operation_id from {located(table, dialect)} where {asked}" for table in tables]
-    return " union ".join(traces) or "select operation_id from asked where false"
+    return [f"select operation_id from {located(table, dialect)} where {asked}" for table in tables]
+
+
+def _marked(system: System, dialect: str) -> Iterator[str]:
+    """Yield, in PostgreSQL's dialect, the queries of those whose row is told by a mark.
+
+    What a reply said is not known of a call that nobody learned the outcome of: that marks nothing here.
+    """
+    tables = {(schema_of(table), table.name): table for table in system.metadata.sorted_tables}
+    for operation in system.operations.values():
+        for mark in find_row_marks(operation):
+            table = tables.get((mark.schema, mark.table))
+            if mark.reply or table is None or mark.column not in table.columns:
+                continue
+            row = f"{located(table, dialect)} as marked"
+            holds = f"cast(marked.{quoted(mark.column)} as text) = {mark.value}"
+            called = f"calls.operation = {literal(operation.name)}"
+            yield f"select calls.operation_id from asked as calls join {row} on {holds} where {called}"
 
 
 def _of(row: Mapping[str, Any]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """What became of calls whose outcome nobody learned is told by the rows that carry their operation_id."""
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -15,6 +16,7 @@ from integrity.database.namespace import guard
 from integrity.engines.target import Target
 from integrity.engines.transaction import transaction
 from integrity.faults.scene import APPLICATION_NAME
+from integrity.operation import Mark
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.schema import entries, sales, scans
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -54,14 +56,14 @@ def venue(request: pytest.FixtureRequest, make_database: Callable[[str | None], 
     return target
 
 
-def add_call(target: Target, number: int, operation: str, outcome: str, run_id: str = "run") -> None:
+def add_call(target: Target, number: int, operation: str, outcome: str, run_id: str = "run", **arguments: int) -> None:
     with transaction(target, NAMESPACES) as connection:
         connection.execute(
             insert(calls).values(
                 run_id=run_id,
                 operation_id=op(target, number),
                 operation=operation,
-                arguments="{}" if target.dialect == "sqlite" else {},
+                arguments=json.dumps(arguments) if target.dialect == "sqlite" else arguments,
                 client=1,
                 intended_at=now(target),
                 invoked_at=now(target),
@@ -126,6 +128,30 @@ def test_of_an_operation_that_leaves_no_row_when_it_is_ok_nothing_can_be_told(ve
     settlement = settle(venue, GHOSTPASS, "run", project=PROJECT)
 
     assert (settlement.unknown, settlement.committed, settlement.absent, settlement.untraceable) == (1, 0, 0, 1)
+
+
+def test_a_row_that_carries_no_operation_id_is_told_by_the_operation_s_mark(venue: Target) -> None:
+    """As a file of SQL has it: `-- stores: entries.reference = :reference`; a row that another operation names is none."""
+    withdraw = replace(
+        GHOSTPASS.operations["sell"],
+        name="withdraw",
+        arguments={},
+        marks=(Mark("entries", "reference", argument="reference", schema="ghostpass"),),
+    )
+    system = replace(GHOSTPASS, operations={"withdraw": withdraw})
+    for number, (operation, outcome) in enumerate(
+        (("withdraw", "ok"), ("withdraw", "unknown"), ("withdraw", "unknown"), ("look", "ok"), ("look", "unknown")), 1
+    ):
+        add_call(venue, number, operation, outcome, reference=900 + number)
+    for reference in (901, 902, 905):
+        add_entry(venue, 1000 + reference, reference=reference)
+
+    settlement = settle(venue, system, "run", project=PROJECT)
+
+    assert settlement.operations == {
+        "look": {"unknown": 1, "committed": 0, "absent": 0, "untraceable": 1},
+        "withdraw": {"unknown": 2, "committed": 1, "absent": 1, "untraceable": 0},
+    }
 
 
 def test_a_call_that_took_effect_twice_is_counted(venue: Target) -> None:
