@@ -6,6 +6,7 @@ from typing import Any
 from integrity.engines.target import Target
 from integrity.health.check import HealthCheck, ok, warning
 from integrity.health.server import Server
+from integrity.numbers import counted
 
 NAME = "pooler"
 SHARE_TAKEN = 0.5
@@ -19,7 +20,7 @@ def check_pooler(target: Target, server: Server, facts: Mapping[str, Any]) -> He
     if server.is_pooled:
         return _describe(target, server)
     taken, slots, idle = facts["slots_used"], facts["slots"], facts["slots_idle"]
-    said = f"none is seen; {taken} of {slots} connections are taken, {idle} of them idle"
+    said = f"none is seen; {taken} of {counted(slots, 'connection')} taken, {idle} of them idle"
     if taken < slots * SHARE_TAKEN:
         return ok(NAME, f"{said}: none is needed")
     if idle >= taken * SHARE_IDLE:
@@ -42,7 +43,8 @@ def _describe(target: Target, server: Server) -> HealthCheck:
     modes = "/".join(sorted({pool["pool_mode"] for pool in own})) or "unknown"
     sessions = sum(pool["sv_active"] + pool["sv_idle"] + pool["sv_used"] for pool in own)
     name = next(iter(version[0].values()))
-    said = f"{name} in {modes} mode, {sessions} sessions of the server behind it; {works}"
+    said = f"{name} in {modes} mode, {counted(sessions, 'session')} of the server behind it; {works}"
     if waiting:
-        return warning(NAME, f"{said}; {waiting} clients wait for a session", "Raise its default_pool_size.")
+        waits = counted(waiting, "client waits", "clients wait")
+        return warning(NAME, f"{said}; {waits} for a session", "Raise its default_pool_size.")
     return ok(NAME, said)

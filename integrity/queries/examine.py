@@ -141,7 +141,8 @@ def _judge(query: SqlFile, p95_ms: float, plans: Sequence[QueryPlan]) -> tuple[E
     for table, count in _scanned(plans).items():
         if count > SMALL_ROWS and query.limit_ms is not None:
             reading = [plan for plan in plans if table in plan.scanned]
-            said = f"reads {table} ({count:,} rows) from end to end in {len(reading)} of {counted(len(plans), 'plan')}"
+            of_all = f"{len(reading)} of {counted(len(plans), 'plan')}"
+            said = f"reads {table} ({counted(count, 'row')}) from end to end in {of_all}"
             if all(plan.is_bounded for plan in reading):
                 unknown.append(f"{said}, unless its limit stops it before {SMALL_ROWS:,}: SQLite does not say")
             else:

@@ -52,7 +52,7 @@ def assign(formats: Collection[str], outputs: Sequence[str]) -> list[Place]:
         raise UsageError(f"--output {' --output '.join(outputs)}: {twice}", hint="Give each report a file of its own.")
     if formats and len(files) > len(formats):
         raise UsageError(
-            f"{len(files)} files for {counted(len(formats), 'format')}: --output {files[-1]}",
+            f"{counted(len(files), 'file')} for {counted(len(formats), 'format')}: --output {files[-1]}",
             hint=f"Give a --format for each --output, of {', '.join(FORMATS)}; or none, where their endings say it.",
         )
     left, found = list(formats), dict[Path, str]()

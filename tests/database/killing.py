@@ -16,10 +16,10 @@ import psycopg
 from integrity.cli.main import main
 
 said, numbers, pids = sys.argv[1], itertools.count(), []
-connect, execute = psycopg.connect, psycopg.Cursor.execute
+connect, execute = psycopg.Connection.connect.__func__, psycopg.Cursor.execute
 
-def connect_and_note(*words, **options):
-    connection = connect(*words, **options)
+def connect_and_note(kind, *words, **options):
+    connection = connect(kind, *words, **options)
     pids.append(connection.info.backend_pid)
     return connection
 
@@ -31,7 +31,7 @@ def stop_before(self, query, *values, **options):
         sys.stdin.read()
     return execute(self, query, *values, **options)
 
-psycopg.connect, psycopg.Cursor.execute = connect_and_note, stop_before
+psycopg.Connection.connect, psycopg.Cursor.execute = classmethod(connect_and_note), stop_before
 main(sys.argv[2:])
 """
 
@@ -53,9 +53,11 @@ def kill_before(target: Target, statement: str | int, *words: str, folder: Path)
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("stopped "):
+            if line.startswith("stopped"):
                 process.kill()
-                _wait_until_gone(target, [int(pid) for pid in line.split()[1:]])
+                pids = [int(pid) for pid in line.split()[1:]]
+                assert pids, "it has connected in a way that is not noted"
+                _wait_until_gone(target, pids)
                 return True
     return False
 

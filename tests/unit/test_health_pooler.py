@@ -17,9 +17,9 @@ class Direct:
 @pytest.mark.parametrize(
     ("taken", "idle", "can_see_all", "state", "words"),
     [
-        (40, 39, True, Health.OK, "40 of 100 connections are taken, 39 of them idle: none is needed"),
-        (60, 30, True, Health.WARNING, "60 of 100 connections are taken, 30 of them idle: one is advisable"),
-        (95, 10, True, Health.OK, "95 of 100 connections are taken, 10 of them idle: they work"),
+        (40, 39, True, Health.OK, "40 of 100 connections taken, 39 of them idle: none is needed"),
+        (60, 30, True, Health.WARNING, "60 of 100 connections taken, 30 of them idle: one is advisable"),
+        (95, 10, True, Health.OK, "95 of 100 connections taken, 10 of them idle: they work"),
         (95, 10, False, Health.WARNING, "10 of them idle as far as this role may see"),
     ],
 )

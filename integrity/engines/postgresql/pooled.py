@@ -61,7 +61,7 @@ class ServerConnection(psycopg.Connection[Any]):
         if self.is_pooled:
             self.close()
             raise DatabaseError(
-                f"{place} goes through a pooler, and {what} sessions of the server for itself",
+                f"{place} goes through a pooler, and {what} the server's sessions for itself",
                 hint="Name the server itself: --database with its own host and port. "
                 "What only runs, watches or audits works through the pooler: run, monitor, validate, health.",
             )
