@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import AuditError
@@ -53,7 +55,10 @@ def look_at(project: Project) -> About:
         last_audit=audit.said,
         last_search=_last_search(project),
         last_race=_last_race(project),
-        next=_next(project, audit, has_data=has_data, is_checked=bool(own), operations=operations, broken=broken),
+        next=[
+            *(_resuming(RunFolder(runs[-1])) if runs and has_data else ()),
+            *_next(project, audit, has_data=has_data, is_checked=bool(own), operations=operations, broken=broken),
+        ],
     )
 
 
@@ -158,7 +163,29 @@ def _describe_run(folder: RunFolder) -> str:
     bug = f" with the bug {settings.bug}" if settings.bug else ""
     is_whole, is_alive = (folder.path / RESULT_FILE).exists(), folder.is_alive()
     ended = "ended" if is_whole else "running" if is_alive else "was ended without a result"
+    if is_whole and _was_interrupted(folder):
+        ended = "interrupted"
     return f"{_when(settings.started_at_us / 1e6)}  {settings.profile} of {settings.system}{bug}, {ended}"
+
+
+def _was_interrupted(folder: RunFolder) -> bool:
+    try:  # without the model of results, which takes long to build
+        return bool(orjson.loads((folder.path / RESULT_FILE).read_bytes())["state"] == "interrupted")
+    except (OSError, ValueError, KeyError, TypeError):  # `report` says what is wrong with it
+        return False
+
+
+def _resuming(folder: RunFolder) -> list[str]:
+    """Return how the last run is gone on with, where it was cut off and something is left of it."""
+    if (folder.path / RESULT_FILE).exists() and not _was_interrupted(folder):
+        return []
+    from integrity.load.resuming import find_rest  # for those who have such a run
+
+    try:
+        find_rest(folder)
+    except AuditError:  # `run --resume` says why: here it is not offered
+        return []
+    return [f"integrity run --resume {folder.run_id}"]
 
 
 @dataclass(frozen=True, slots=True)

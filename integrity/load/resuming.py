@@ -12,6 +12,7 @@ from integrity.errors import UsageError
 from integrity.faults.schedule import Window, read_schedule
 from integrity.load.profile import OpenProfile, Profile, read_profile
 from integrity.runs.folder import RunFolder
+from integrity.runs.order import find_rest_of
 from integrity.typed import typed
 
 
@@ -43,7 +44,7 @@ def find_rest(folder: RunFolder) -> Rest:
     """Return what is left of a run.
 
     Raises:
-        UsageError: it is not over, it came to its end, or its shape cannot be gone on with.
+        UsageError: it is not over, it came to its end, another run went on with it, or its shape cannot be gone on with.
         HistoryError: it cannot be read.
     """
     settings, result = folder.settings(), folder.result()
@@ -52,6 +53,11 @@ def find_rest(folder: RunFolder) -> Rest:
         raise UsageError(f"{place} is not over", hint=f"`{typed('stop')}` ends it.")
     if result is not None and result.state == "finished":
         raise UsageError(f"{place} came to its end: nothing is left of it", hint=f"`{typed(f'run {settings.profile}')}`")
+    if (later := find_rest_of(folder)) is not None:
+        on = typed(f"run --resume {later.run_id}")
+        raise UsageError(
+            f"{place} was gone on with already, by run {later.run_id}", hint=f"If that was interrupted, too: `{on}`"
+        )
     samples = folder.samples()
     ran_s = result.elapsed_s if result is not None else samples[-1].elapsed_s if samples else 0.0
     profile = read_profile(settings.settings, place)

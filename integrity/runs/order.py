@@ -6,6 +6,7 @@ began the run, which is set back once a year; it tells of a run whose settings a
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -21,11 +22,27 @@ def find_runs(runs_folder: Path) -> list[RunFolder]:
     return sorted(folders, key=lambda folder: (_began_us(folder), folder.run_id))
 
 
-def _began_us(folder: RunFolder) -> int:
-    try:  # without the model of settings: it takes a moment to build, and whoever lists runs reads none of the rest
-        began = orjson.loads((folder.path / SETTINGS_FILE).read_bytes())["started_at_us"]
+def find_rest_of(folder: RunFolder) -> RunFolder | None:
+    """Return the newest of the runs that went on with a run, or with one that did; None: nobody went on with it."""
+    newest = None
+    gone_on = {folder.run_id}
+    for each in find_runs(folder.path.parent):
+        if _setting(each, "resumes") in gone_on:
+            gone_on.add(each.run_id)
+            newest = each
+    return newest
+
+
+def _setting(folder: RunFolder, name: str) -> Any:
+    """Return one of a run's settings, without their model: that takes a moment to build, and nothing else is read."""
+    try:
+        return orjson.loads((folder.path / SETTINGS_FILE).read_bytes())[name]
     except (OSError, ValueError, KeyError, TypeError):
-        began = None
+        return None
+
+
+def _began_us(folder: RunFolder) -> int:
+    began = _setting(folder, "started_at_us")
     return began if isinstance(began, int) else _second_of_name(folder.run_id)
 
 

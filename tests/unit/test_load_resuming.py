@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from integrity.errors import UsageError
+from integrity.jobs.about import look_at
 from integrity.jobs.run import choose, windows_of
 from integrity.load.profile import ClosedProfile, OpenProfile, Profile, load_profile
 from integrity.load.resuming import _later, rest_of
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.runs.documents import write_document
 from integrity.runs.folder import RunFolder
 from tests.documents import make_result, make_settings
 
@@ -82,8 +84,6 @@ def test_faults_that_are_over_do_not_come_again_and_the_others_come_when_they_wo
 
 
 def test_a_run_goes_on_as_it_was_asked_for(tmp_path: Path) -> None:
-    from integrity.runs.documents import write_document
-
     project = Project(tmp_path, Settings())
     folder = RunFolder(project.runs_folder / "r1")
     folder.path.mkdir(parents=True)
@@ -103,3 +103,30 @@ def test_a_run_goes_on_as_it_was_asked_for(tmp_path: Path) -> None:
             choose(project, None, resumed="r1", **given)
     with pytest.raises(UsageError, match="there is no run 'r2'"):
         choose(project, None, resumed="r2")
+
+
+def test_a_run_is_gone_on_with_once_and_the_next_time_with_its_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three that went on one with another, the last has what is left; one that went on with another run is none."""
+    monkeypatch.setenv("INTEGRITY_DATABASE_URL", f"sqlite:///{tmp_path}/venue.db")
+    project = Project(tmp_path, Settings())
+    hammer = load_profile(GHOSTPASS, "hammer", {}).model_dump(mode="json")
+    for number, (name, resumes) in enumerate((("r1", ""), ("other", "r0"), ("r2", "r1"), ("a3", "r2"))):
+        folder = RunFolder(project.runs_folder / name)
+        folder.path.mkdir(parents=True)
+        settings = make_settings(settings=hammer, resumes=resumes, started_at_us=number)
+        write_document(folder.path, "settings.json", settings)
+        folder.write_result(make_result(run_id=name, state="interrupted", elapsed_s=1.0))
+
+    told = look_at(project)
+    assert (told.last_run.endswith("hammer of ghostpass, interrupted"), told.next[0]) == (True, "integrity run --resume a3")
+    for name in ("r1", "r2"):
+        with pytest.raises(UsageError, match=f"run {name} was gone on with already, by run a3") as refused:
+            choose(project, None, resumed=name)
+        assert "`integrity run --resume a3`" in str(refused.value.hint)
+    assert choose(project, None, resumed="a3").resumes is not None
+
+    folder.write_result(make_result(run_id="a3", state="finished"))
+    told = look_at(project)
+    assert (told.last_run.endswith("ended"), any("--resume" in each for each in told.next)) == (True, False)
