@@ -213,7 +213,8 @@ def _share(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> _Figure:
         died = sum(measure.abandoned for measure in chosen)
         dead = [f"{counted(died, 'call')} of clients made to die"] if died else []
         left_out = " and ".join([*dead, *filter(None, [_not_sent(chosen)])])
-    cause = "" if whole else _why_nothing("", threshold.operation or threshold.group, chosen)
+    kind = "lag" if threshold.statistic in ("missed_share", "broken_share") else ""
+    cause = "" if whole else _why_nothing(kind, threshold.operation or threshold.group, chosen)
     return _of_share(threshold, count, whole, left_out, cause)
 
 
@@ -235,7 +236,7 @@ def _counts(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:
         return measure.answered, measure.offered - measure.abandoned
     if threshold.statistic == "missed_share":
         return measure.missed, len(measure.lags_ms) + measure.missed
-    return measure.broken, measure.ok
+    return measure.broken, measure.ok if measure.keeps_stream else 0
 
 
 def _judge_rate(threshold: Threshold, chosen: Sequence[OperationMeasure], seconds: float) -> ThresholdJudgement:
@@ -292,6 +293,8 @@ def _not_sent(chosen: Sequence[OperationMeasure]) -> str:
 def _why_nothing(kind: str, operation: str | None, chosen: Sequence[OperationMeasure]) -> str:
     """Return the likely cause of why there is not one sample."""
     name = operation or "any operation"
+    if kind == "lag" and not any(measure.keeps_stream for measure in chosen):
+        return f"this profile opens no stream{f' by {operation}' if operation else ''}"
     if not sum(measure.offered for measure in chosen):
         return f"no call of {name} was made"
     if not sum(measure.calls for measure in chosen):

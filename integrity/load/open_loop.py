@@ -47,6 +47,7 @@ class OpenLoop:
         self.sent = 0
         self.lags_ms = Distribution()
         self.phases = PhaseLog(caller.measures, profile.thresholds, self.lags_ms)
+        self.pace = Pace()
         self.ladder: Ladder | None = None
         self.on_subscribers: Callable[[float], None] = lambda factor: None
         self._started_at_us = 0
@@ -118,7 +119,7 @@ class OpenLoop:
 
     async def _dispatch_arrivals(self) -> None:
         """Make every call at its time, piece by piece of the shape; return at the end of the last piece."""
-        clock, pace, log = self._caller.clock, Pace(), self.phases
+        clock, pace, log = self._caller.clock, self.pace, self.phases
         self._started_at_us = clock.now_us()
         pieces = Pieces(self._profile)
         self.ladder = pieces.ladder

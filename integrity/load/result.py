@@ -206,13 +206,14 @@ def _stream(operation: str, measure: OperationMeasure) -> StreamResult:
 def _arrivals(profile: Profile, loop: OpenLoop, total: OperationResult, elapsed_s: float, lag_ms: float | None) -> Arrivals:
     """Return how the schedule was kept."""
     assert isinstance(profile, OpenProfile)
+    planned = profile.arrivals_per_s * loop.pace.passed(elapsed_s)  # of what was played of its shape
     rate = loop.offered / elapsed_s if elapsed_s else 0.0
     latency_s = (total.mean_ms or 0.0) / 1000
     return Arrivals(
         offered=loop.offered,
         sent=loop.sent,
         not_sent=loop.offered - loop.sent,
-        planned_per_s=round(profile.arrivals_per_s, 3),
+        planned_per_s=round(planned / elapsed_s if elapsed_s else 0.0, 3),
         offered_per_s=round(rate, 3),
         sent_per_s=round(loop.sent / elapsed_s, 3) if elapsed_s else None,
         think_time_s=find_think_time_s(profile.clients, loop.offered, rate=rate, latency_s=latency_s),

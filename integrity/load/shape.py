@@ -131,3 +131,13 @@ class Pace:
         # where the slope is small.
         root: float = max(0.0, self._first**2 + 2 * (self._last - self._first) * passed) ** 0.5
         return self._from_s + self._duration_s * min(1.0, 2 * passed / (self._first + root))
+
+    def passed(self, at_s: float) -> float:
+        """Return how much of the schedule's time has passed by that moment of the run.
+
+        Args:
+            at_s: not before the last piece began.
+        """
+        share = min(1.0, (at_s - self._from_s) / self._duration_s) if self._duration_s else 0.0
+        area = self._first * share + (self._last - self._first) * share**2 / 2
+        return self._from + self._duration_s * self._greatest * area

@@ -207,6 +207,7 @@ class _Subscriber:
         self._cursor: int | None = None
         self._last_seen: int | None = None
         self._measure = caller.measures.of(settings.operation)
+        self._measure.keeps_stream = True
 
     async def open(self) -> bool:
         """Open the stream, and take what was missed; return whether it is open."""

@@ -38,10 +38,12 @@ class OperationMeasure:
         broken: open streams that ended by themselves.
         reasons: why calls were declined.
         late, late_answered: of them, what returned, and was answered, when no more were drawn: no rate counts them.
+        keeps_stream: whether subscribers keep a stream open by it.
         unsampled_ms, sampled_ms: latencies since the last sample, and those of the last RECENT_SAMPLES.
     """
 
     group: str = ""
+    keeps_stream: bool = False
     ok: int = 0
     declined: int = 0
     unavailable: int = 0

@@ -44,7 +44,7 @@ def measures_since(measures: Measures, mark: OperationMarks) -> Measures:
     since = Measures(measures.groups)
     for name, measure in measures.operations.items():
         before = mark.get(name, {})
-        new = since.operations[name] = OperationMeasure(measure.group)
+        new = since.operations[name] = OperationMeasure(measure.group, measure.keeps_stream)
         for count in _COUNTS:
             setattr(new, count, getattr(measure, count) - before.get(count, 0))
         for times in _TIMES:
@@ -61,7 +61,7 @@ def measures_of(parts: Iterable[tuple[str, OperationMeasure]]) -> Measures:
         pieces[name].append(part)
     whole = Measures()
     for name, of_one in pieces.items():
-        new = whole.operations[name] = OperationMeasure(of_one[0].group)
+        new = whole.operations[name] = OperationMeasure(of_one[0].group, of_one[0].keeps_stream)
         for count in _COUNTS:
             setattr(new, count, sum(getattr(part, count) for part in of_one))
         for times in _TIMES:
@@ -76,7 +76,7 @@ def measures_without(measures: Measures, part: Measures) -> Measures:
     rest = Measures(measures.groups)
     for name, measure in measures.operations.items():
         less = part.operations.get(name, OperationMeasure())
-        new = rest.operations[name] = OperationMeasure(measure.group)
+        new = rest.operations[name] = OperationMeasure(measure.group, measure.keeps_stream)
         for count in _COUNTS:
             setattr(new, count, getattr(measure, count) - getattr(less, count))
         for times in _TIMES:

@@ -128,7 +128,11 @@ class Unfinished(DocumentPart):
 
 
 class Arrivals(DocumentPart):
-    """How an open loop kept its schedule. Think time is by Little's law: clients = rate x (latency + think time)."""
+    """How an open loop kept its schedule. Think time is by Little's law: clients = rate x (latency + think time).
+
+    Args:
+        planned_per_s: on average over what was played of the profile's shape.
+    """
 
     offered: int
     sent: int

@@ -1,6 +1,8 @@
 """Shapes: arrivals keep their order and number, only their times change; steps go on as what was measured says."""
 
 import itertools
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import example, given
@@ -8,13 +10,16 @@ from hypothesis import strategies as st
 
 from integrity.clients.driver import Returned
 from integrity.history import Outcome
+from integrity.load.open_loop import OpenLoop
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile
+from integrity.load.result import _arrivals
 from integrity.load.shape import LoadSteps, Pace
 from integrity.load.shape_result import _sweep
 from integrity.load.thresholds import Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution
+from integrity.runs.result import OperationResult
 
 OK = Returned(Outcome.OK, {}, "", 1)
 FAILED = Returned(Outcome.FAILED, None, "53300 too many clients", 1)
@@ -49,6 +54,18 @@ def test_at_a_steady_factor_time_runs_that_much_faster() -> None:
     assert [pace.when(at_s) for at_s in (0.0, 9.5, 10.0)] == [0.0, 9.5, None]
     pace.extend(10.0, 4.0, 4.0)
     assert [pace.when(at_s) for at_s in (10.0, 30.0, 49.9, 50.0)] == [10.0, 15.0, pytest.approx(19.975), None]
+
+
+@pytest.mark.parametrize(("elapsed_s", "per_s"), [(5.0, 1.0), (12.0, 1.68), (20.0, 5.2), (40.0, 4.6)])
+def test_the_planned_rate_is_that_of_the_shape_as_far_as_it_was_played(elapsed_s: float, per_s: float) -> None:
+    """55 calls a second in a spike were "of 9.9/s planned": ten times less than the plan had them."""
+    pace, steady = Pace(), profile(duration_s=40)
+    for duration_s, *factors in ((10.0, 1.0, 1.0), (10.0, 4.0, 14.8), (20.0, 0.0, 8.0)):
+        if pace.horizon_s < elapsed_s:
+            pace.extend(duration_s, *factors)
+    loop, total = SimpleNamespace(pace=pace, offered=10, sent=10), cast(OperationResult, SimpleNamespace(mean_ms=1.0))
+    said = _arrivals(steady, cast(OpenLoop, loop), total, elapsed_s, 1.0)
+    assert said.planned_per_s == pytest.approx(per_s * steady.arrivals_per_s, abs=0.01)
 
 
 def test_a_ramp_from_nothing_brings_half_as_many_as_its_end() -> None:

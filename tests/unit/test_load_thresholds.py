@@ -14,7 +14,7 @@ from integrity.load.statistics import STATISTICS, samples_least
 from integrity.load.thresholds import Grade, Threshold, shortfalls_of
 from integrity.measure.calls import Measures, summarize, summarize_groups
 from integrity.measure.distribution import percentiles
-from integrity.measure.marks import mark_operations, measures_of, measures_since
+from integrity.measure.marks import mark_operations, measures_of, measures_since, measures_without
 from integrity.runs.result import RunResult
 from tests.documents import make_result
 
@@ -31,6 +31,13 @@ def measured(*returns: Returned, latency_ms: float = 10.0) -> Measures:
     for returned in returns:
         measures.of("sell").add(returned, latency_ms)
     return measures
+
+
+def streams(*returns: Returned) -> Measures:
+    """Return measures of what opens streams, as they are of a part of a run."""
+    measures = measured(*returns)
+    measures.of("sell").keeps_stream = True
+    return measures_of(measures_without(measures_since(measures, {}), Measures()).operations.items())
 
 
 def limit(statistic: str, most: float, operation: str | None = "sell") -> Threshold:
@@ -214,11 +221,27 @@ def test_a_rate_that_was_never_asked_for_is_unknown_and_no_failure() -> None:
         (Measures(), "p95", "no call of sell was made"),
         (measured(FAILED, FAILED), "p95", "no call of sell was answered: 23505 duplicate key"),
         (measured(OK), "settled_mean", "no webhook followed a call of sell within the run"),
-        (measured(OK), "lag_p95", "streams were open, and nothing came: is anything sent to these subscribers?"),
+        (streams(OK), "lag_p95", "streams were open, and nothing came: is anything sent to these subscribers?"),
+        (measured(OK), "lag_p95", "this profile opens no stream by sell"),
+        (measured(OK), "missed_share", "this profile opens no stream by sell"),
+        (measured(OK), "broken_share", "this profile opens no stream by sell"),
+        (Measures(), "lag_p95", "this profile opens no stream by sell"),
     ],
 )
 def test_a_figure_without_a_sample_names_its_likely_cause(measures: Measures, statistic: str, cause: str) -> None:
-    assert judged(limit(statistic, 100), measures).reason == cause
+    judgement = judged(limit(statistic, 100), measures)
+    assert (judgement.state, judgement.reason) == (Grade.NOT_MEASURED, cause)
+
+
+def test_a_share_of_streams_is_of_those_that_were_opened_and_not_of_other_calls() -> None:
+    """Where no stream was open, "none of 300 broke off" by the calls that had nothing to do with one."""
+    both = streams(*[OK] * 100)
+    both.of("sell").broken = 10
+    for _ in range(900):
+        both.of("buy").add(OK, 10.0)
+    assert judged(limit("broken_share", 0.01, None), both).measured == 0.1
+    none = judged(limit("broken_share", 0.01, None), measured(*[OK] * 300))
+    assert (none.state, none.reason) == (Grade.NOT_MEASURED, "this profile opens no stream")
 
 
 def rows(*times_ms: float | None) -> RowTimes:
@@ -376,7 +399,7 @@ def test_what_must_be_touched_fails_without_one_answer_or_event_and_says_why() -
     none = judged(answered, measured(FAILED))
     assert (none.state, none.reason) == (Grade.FAILED, "no call of sell was answered: 23505 duplicate key")
     assert judged(answered, Measures()).reason == "no call of sell was made"
-    assert judged(received, measured(OK)).reason.startswith("streams were open, and nothing came")
+    assert judged(received, streams(OK)).reason.startswith("streams were open, and nothing came")
 
 
 def test_operations_of_a_group_are_counted_and_judged_together() -> None:
