@@ -1,13 +1,24 @@
 """`integrity monitor`: watch a database and processes while anything at all loads them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from integrity.cli.number_types import Duration, Integer
-from integrity.cli.options import database_option, json_option, open_project, open_target, project_option
+from integrity.cli.options import (
+    application_options,
+    database_option,
+    json_option,
+    open_project,
+    open_target,
+    project_option,
+)
 from integrity.exit_codes import ExitCode
 from integrity.report.terminal import write_result
+
+if TYPE_CHECKING:
+    from integrity.monitor.watched import WatchedApplication
 
 EVERY_S_LEAST = 0.1
 """A sample takes some milliseconds of the server's time."""
@@ -23,7 +34,7 @@ EVERY_S_LEAST = 0.1
     help="How often, e.g. 1s or 0.5s.",
 )
 @click.option("--duration", "duration_s", type=Duration(), help="How long, e.g. 90s or 20m; default: until Ctrl-C.")
-@click.option("--process", "processes", metavar="PID", multiple=True, help="Watch it too: PID or NAME=PID, as app=4711.")
+@application_options
 @click.option("--pool", "pool_size", type=Integer(1, 1_000_000), help="Size of the application's connection pool.")
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Keep the samples there.")
 @click.option("--print-sql", "is_printed", is_flag=True, help="Print the queries for psql, and watch nothing.")
@@ -34,7 +45,7 @@ def command(
     *,
     every_s: float,
     duration_s: float | None,
-    processes: tuple[str, ...],
+    watched: "WatchedApplication",
     pool_size: int | None,
     output: Path | None,
     is_printed: bool,
@@ -59,9 +70,9 @@ def command(
     if is_printed:
         write_result(print_sql(), is_verbatim=True)
         return ExitCode.OK
-    asked = choose(processes, output)
+    asked = choose(watched, output)
     target = open_target(open_project(project_folder), database)
     job = watch(target, asked, every_s=every_s, pool_size=pool_size, duration_s=duration_s)
-    watched = listen(job, monitor_listener(is_json=is_json))
-    write_summary(watched.summary, is_json=is_json)
-    return exit_code_of(watched.shortfalls)
+    seen = listen(job, monitor_listener(is_json=is_json))
+    write_summary(seen.summary, is_json=is_json)
+    return exit_code_of(seen.shortfalls)

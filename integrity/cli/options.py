@@ -94,6 +94,24 @@ def test_database_option(command: Command) -> Command:
     )(cast(Command, declared))
 
 
+def application_options(command: Command) -> Command:
+    """--process NAME=PID, repeatable; the command gets what they name as `watched`."""
+
+    @functools.wraps(command)
+    def read(*, processes: tuple[str, ...], **options: Any) -> Any:
+        from integrity.monitor.watched import read_watched
+
+        return command(watched=read_watched(processes), **options)
+
+    return click.option(
+        "--process",
+        "processes",
+        metavar="PID",
+        multiple=True,
+        help="Watch it too: PID or NAME=PID, as app=4711. That it ends, or is started anew, is a finding.",
+    )(cast(Command, read))
+
+
 def json_option(command: Command) -> Command:
     """--json."""
     return click.option("--json", "is_json", is_flag=True, help="Print machine-readable output on stdout.")(command)

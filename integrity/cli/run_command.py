@@ -1,12 +1,14 @@
 """`integrity run`: let a profile's clients loose on a system."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from integrity.cli.known_names import PROFILE, wanted_unless
 from integrity.cli.number_types import SEED, Duration, Integer, NumberType
 from integrity.cli.options import (
+    application_options,
     database_option,
     json_option,
     open_project,
@@ -16,6 +18,9 @@ from integrity.cli.options import (
 )
 from integrity.numbers import CLIENTS_MOST, CONNECTIONS_MOST, FACTOR_LEAST, FACTOR_MOST, RATE_LEAST, RATE_MOST
 from integrity.registry import DEFAULT_SYSTEM
+
+if TYPE_CHECKING:
+    from integrity.monitor.watched import WatchedApplication
 
 
 @click.command(name="run")
@@ -49,6 +54,7 @@ from integrity.registry import DEFAULT_SYSTEM
     help="Let this go wrong, from FROM to TO (seconds, or percent of the run); `integrity faults` lists them.",
 )
 @click.option("--faults-may-overlap", is_flag=True, help="Allow several faults at a time.")
+@application_options
 @database_option
 @project_option
 @test_database_option
@@ -68,6 +74,7 @@ def command(
     time_scale: float,
     faults: tuple[str, ...],
     faults_may_overlap: bool,
+    watched: "WatchedApplication",
     database: str | None,
     project_folder: Path,
     test_database: str | None,
@@ -99,7 +106,7 @@ def command(
         faults=faults,
         faults_may_overlap=faults_may_overlap,
     )
-    job = run(chosen, open_target(project, database), project, seed=seed, test_database=test_database)
+    job = run(chosen, open_target(project, database), project, seed=seed, test_database=test_database, watched=watched)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)
     write_run(ended.result, is_json=is_json)

@@ -1,7 +1,6 @@
 """The job of monitoring: watch a database and processes for a while, or until stopped, and sum up what was seen."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,10 @@ from integrity.events import Job
 from integrity.exit_codes import Shortfall
 from integrity.load.interruption import first_signal
 from integrity.monitor.limits import CRITICAL
-from integrity.monitor.processes import Process, parse_process
 from integrity.monitor.sample import Sample
 from integrity.monitor.sampler import Monitor, MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary
+from integrity.monitor.watched import WatchedApplication
 from integrity.project import make_folder_of
 
 
@@ -45,33 +44,29 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenProcesses:
+class ChosenWatch:
     """What is watched beside a database, and the file that keeps the samples; None: none does."""
 
-    processes: Sequence[Process]
+    application: WatchedApplication
     file: Path | None
 
 
-def choose(processes: Sequence[str], file: Path | None) -> ChosenProcesses:
+def choose(application: WatchedApplication, file: Path | None) -> ChosenWatch:
     """Return what is to be watched.
 
-    Args:
-        processes: PID or NAME=PID.
-
     Raises:
-        UsageError: there is no such process, or there is such a file, or no folder for it.
+        UsageError: there is such a file already, or no folder for it.
     """
-    watched = [parse_process(text) for text in processes]
     if file is not None and file.exists():
         raise UsageError(f"--output {file}: there is such a file already", hint="Name a new one.")
     if file is not None:
         make_folder_of(file, option="--output")
-    return ChosenProcesses(watched, file)
+    return ChosenWatch(application, file)
 
 
 def watch(
     target: Target,
-    chosen: ChosenProcesses,
+    chosen: ChosenWatch,
     *,
     every_s: float,
     pool_size: int | None = None,
@@ -84,12 +79,12 @@ def watch(
         DatabaseError: the database cannot be watched.
     """
     has_server = target.engine.has_server
-    if not has_server and not chosen.processes:
+    if not has_server and chosen.application.is_empty:
         raise UsageError(f"{target}: {target.engine.title} has no server to watch", hint="Name processes: --process PID")
     told: SimpleQueue[Sample | None] = SimpleQueue()
     monitor = Monitor(
         target,
-        processes=chosen.processes,
+        application=chosen.application,
         own_process=False,
         file=chosen.file,
         every_s=every_s,

@@ -18,6 +18,7 @@ from integrity.load.profile import OpenProfile, Profile, load_profile, profile_n
 from integrity.load.request import EndedRun, RunRequest
 from integrity.load.resuming import Rest, find_rest, told
 from integrity.load.run import play
+from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import Project
 from integrity.registry import Registry
 from integrity.report.run_verdicts import find_folder
@@ -156,13 +157,20 @@ def windows_of(profile: Profile, more: Sequence[str] = (), *, may_overlap: bool 
 
 
 def run(
-    chosen: ChosenRun, target: Target, project: Project, *, seed: int | None = None, test_database: str | None = None
+    chosen: ChosenRun,
+    target: Target,
+    project: Project,
+    *,
+    seed: int | None = None,
+    test_database: str | None = None,
+    watched: WatchedApplication = NOTHING_WATCHED,
 ) -> Job[EndedRun]:
     """Run what was chosen; return when its history is in the database. Yields and raises what load.run.play does.
 
     Args:
         seed: of every random choice; None: a new one.
         test_database: as guard takes it.
+        watched: meanwhile, of an application.
     """
     rest = chosen.resumes
     if rest is not None:
@@ -191,6 +199,7 @@ def run(
         faults=tuple(chosen.faults),
         faults_may_overlap=chosen.faults_may_overlap,
         resumes=rest,
+        application=watched,
     )
     return (yield from play(request))
 

@@ -11,6 +11,7 @@ from integrity.faults.schedule import Window
 from integrity.load.profile import Profile
 from integrity.load.resuming import Rest
 from integrity.load.thresholds import Grade, Threshold, shortfalls_of
+from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
@@ -34,6 +35,7 @@ class RunRequest:
         faults: what goes wrong on purpose, and when.
         faults_may_overlap: as read_schedule takes it.
         resumes: the run that it goes on with; None: none.
+        application: watched meanwhile.
     """
 
     system: System
@@ -50,6 +52,7 @@ class RunRequest:
     faults: tuple[Window, ...] = ()
     faults_may_overlap: bool = False
     resumes: Rest | None = None
+    application: WatchedApplication = NOTHING_WATCHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from integrity.load.workload import Workload
 from integrity.measure.effects import describe_effects
 from integrity.measure.trends import find_watched_slopes
 from integrity.monitor.sampler import Monitor
+from integrity.monitor.watched import WatchedApplication
 from integrity.runs.files import MONITOR_FILE
 from integrity.runs.result import NotRun, RunResult
 from integrity.typed import typed
@@ -76,7 +77,10 @@ def play(request: RunRequest) -> Job[EndedRun]:
         # It lives until its history is there, or nobody will bring it.
         with begun.beating():
             not_run = (*workload.unusable, *lacking)
-            result = yield from _carry_out(begun, workload, world, clock, faulting=faulting, not_run=not_run)
+            watched = request.application
+            result = yield from _carry_out(
+                begun, workload, world, clock, faulting=faulting, not_run=not_run, application=watched
+            )
             loaded = begun.load()
         left = count_unfinished(request.target, unfinished, begun.folder.run_id)
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded), "unfinished": left})
@@ -99,6 +103,7 @@ def _carry_out(
     *,
     faulting: Faulting,
     not_run: Sequence[NotRun],
+    application: WatchedApplication,
 ) -> Job[RunResult]:
     """Do all that is recorded, and return the result, which is in the folder by then."""
     folder = begun.folder
@@ -106,6 +111,7 @@ def _carry_out(
         work = Work(workload, begun.recorder, world, clock, faulting=faulting)
         monitor = Monitor(
             begun.record.target,
+            application=application,
             file=folder.path / MONITOR_FILE,
             pool_size=workload.pool_size,
             limits=workload.system.limits,

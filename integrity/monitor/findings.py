@@ -6,6 +6,7 @@ and a summary says how much was looked at.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
@@ -21,6 +22,7 @@ SCANS_LEAST = 10
 BLOCKS_LEAST = 1_000
 ROWS_LEAST = 10_000
 TRANSACTIONS_LEAST = 100
+PIDS_SHOWN = 3
 
 MonitorFacts = Mapping[str, Any]
 
@@ -31,7 +33,7 @@ class Alert:
 
     Args:
         level: "critical" or "warn".
-        name: of its limit in LIMITS, or "unreachable", "process-ended".
+        name: of its limit in LIMITS, or "unreachable", "process-ended", "process-restarted".
         subject: a table or a process, where there are several; else empty.
         sentence: all of it in words, with the figure.
         value: the worst, in the limit's unit.
@@ -266,10 +268,30 @@ def _process(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], facts
         lambda peak: f"descriptors of {name}: {show(peak.value, 'share')} of a process's limit",
         name,
     )
-    ended = [at_s for at_s, process in series if not process["is_alive"]]
-    if ended and len(ended) < len(series):
-        sentence = f"process {name} (pid {series[0][1]['pid']}) had ended at {ended[0]:.0f} s"
-        yield Alert(CRITICAL, "process-ended", name, sentence, 1, 0, ended[0], "our own: it is to be there")
+    yield from _ends(name, series, is_named=is_named)
+
+
+def _ends(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], *, is_named: bool) -> Iterator[Alert]:
+    """Yield what became of a process that did not last; one that is named was there when it was named."""
+    source = "our own: it is to be there"
+    changes = [
+        (at_s, before["pid"], after["pid"])
+        for (_, before), (at_s, after) in pairwise([(0.0, {**series[0][1], "restarts": 0}), *series])
+        if after.get("restarts", 0) > before.get("restarts", 0)
+    ]
+    if changes:
+        first_s, was, _ = changes[0]
+        count = series[-1][1]["restarts"]
+        often = "" if count == 1 else f"{counted(count, 'time')}, first "
+        pids = ", ".join(str(pid) for _, _, pid in changes[:PIDS_SHOWN]) + (", …" if len(changes) > PIDS_SHOWN else "")
+        sentence = f"process {name} (pid {was}) had ended and was started anew {often}at {first_s:.0f} s, as pid {pids}"
+        yield Alert(CRITICAL, "process-restarted", name, sentence, count, 0, first_s, source)
+    series = series[-1:] if changes else series  # the ends between are told already
+    ended = [(at_s, process["pid"]) for at_s, process in series if not process["is_alive"]]
+    if ended and (is_named or len(ended) < len(series)):
+        at_s, pid = ended[0]
+        sentence = f"process {name} (pid {pid}) had ended at {at_s:.0f} s"
+        yield Alert(CRITICAL, "process-ended", name, sentence, 1, 0, at_s, source)
 
 
 def _lateness(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:

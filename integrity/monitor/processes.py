@@ -1,8 +1,9 @@
 """Processes, watched by their ids: CPU, memory and descriptors of the server's, of ours and of those that are named.
 
-A process id alone says little: ids are used again. A process is known by its id and its start mark together. All is read
-from /proc, as little of it as will do: with psutil a sample of a server with 40 sessions took three times as long. Where
-there is no /proc no process is measured, and that is noted.
+A process id alone says little: ids are used again. A process is known by its id and its start mark together. One that ended
+and was started anew is followed: it is whoever runs the same command for the same user, and began after the other was last
+seen. All is read from /proc, as little of it as will do: with psutil a sample of a server with 40 sessions took three times
+as long. Where there is no /proc no process is measured, and that is noted.
 """
 
 import os
@@ -10,7 +11,7 @@ import resource
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ PID_MOST = 2**31 - 1
 BACKEND_START_S_MOST = 5.0  # a backend notes its start a moment after the process begins; boot time is known to a second
 
 _GONE = (FileNotFoundError, ProcessLookupError)
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # without the former there is no /proc either
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -40,11 +42,13 @@ class Process:
     Args:
         name: what it is called in samples, e.g. "database".
         has_children: its children and theirs are counted with it.
+        is_followed: what is started in its place when it has ended is watched on, as a restart.
     """
 
     name: str
     pid: int
     has_children: bool = True
+    is_followed: bool = True
 
 
 def start_mark(pid: int) -> str | None:
@@ -93,7 +97,7 @@ def find_server(facts: Mapping[str, Any]) -> Process | None:
         return None
     if not is_ours or abs(began_s - facts["backend_started_s"]) > BACKEND_START_S_MOST:
         return None
-    return Process(SERVER, parent)
+    return Process(SERVER, parent, is_followed=False)  # a session of a new one tells of it
 
 
 class _Used(NamedTuple):
@@ -102,11 +106,27 @@ class _Used(NamedTuple):
     own_bytes: int
 
 
+@dataclass(slots=True)
+class _Watched:
+    """A process as it is known by now.
+
+    Args:
+        command: its words and its user, by which what is started in its place is known; None: nothing is.
+        seen_s: when it was last seen, by the clock that the starts of processes are counted by.
+    """
+
+    process: Process
+    mark: str | None
+    command: tuple[bytes, int] | None
+    seen_s: float
+    restarts: int = 0
+
+
 class ProcessWatch:
     """Takes samples of processes. Used by one thread at a time."""
 
     def __init__(self, processes: Iterable[Process]) -> None:
-        self._processes: dict[str, tuple[Process, str | None]] = {}
+        self._processes: dict[str, _Watched] = {}
         self._last: dict[str, tuple[float, float]] = {}
         self._cores = os.cpu_count() or 1
         for process in processes:
@@ -114,21 +134,29 @@ class ProcessWatch:
 
     def add(self, process: Process) -> None:
         """Watch one more, in place of another of its name."""
-        self._processes[process.name] = process, start_mark(process.pid)
+        command = _command(process.pid) if process.is_followed else None
+        self._processes[process.name] = _Watched(process, start_mark(process.pid), command, _since_boot_s())
         self._last.pop(process.name, None)
 
     def sample(self, *, is_full: bool) -> list[ProcessSample]:
-        """Return a sample of each process; with `is_alive` false and nothing else when it has ended.
+        """Return a sample of each process; with `is_alive` false and no figures when it has ended.
 
         Args:
             is_full: with descriptors, which cost a look at each.
         """
-        return [self._sample(process, mark, is_full=is_full) for process, mark in self._processes.values()]
+        return [self._sample(watched, is_full=is_full) for watched in self._processes.values()]
 
-    def _sample(self, process: Process, mark: str | None, *, is_full: bool) -> ProcessSample:
+    def _sample(self, watched: _Watched, *, is_full: bool) -> ProcessSample:
+        looked_s = _since_boot_s()
+        if watched.mark is None or start_mark(watched.process.pid) != watched.mark:
+            self._follow(watched)
+        process = watched.process
         found: ProcessSample = {"name": process.name, "pid": process.pid, "is_alive": False}
-        if mark is None or start_mark(process.pid) != mark:
+        if watched.restarts:
+            found["restarts"] = watched.restarts
+        if watched.mark is None:
             return found
+        watched.seen_s = looked_s
         pids = [process.pid, *(_descendants(process.pid) if process.has_children else ())]
         try:
             measured = _measure(pids, has_children=process.has_children)
@@ -153,6 +181,43 @@ class ProcessWatch:
             if count:
                 found["descriptors"], found["descriptors_share"] = count, share
         return found
+
+    def _follow(self, watched: _Watched) -> None:
+        """Take what was started in place of a process that has ended for it, if anything was."""
+        watched.mark = None
+        pid = _find_successor(watched.command, after_s=watched.seen_s) if watched.command is not None else None
+        mark = start_mark(pid) if pid is not None else None
+        if pid is None or mark is None:
+            return
+        watched.process, watched.mark = replace(watched.process, pid=pid), mark
+        watched.restarts += 1
+        self._last.pop(watched.process.name, None)
+
+
+def _since_boot_s() -> float:
+    return time.clock_gettime(_BOOT_CLOCK)
+
+
+def _command(pid: int) -> tuple[bytes, int] | None:
+    """Return the words that a process was started with, and its user; None: it has ended, or is the kernel's."""
+    try:
+        words, user = _read(f"/proc/{pid}/cmdline"), os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116
+    except OSError:
+        return None
+    return (words, user) if words else None
+
+
+def _find_successor(command: tuple[bytes, int], *, after_s: float) -> int | None:
+    """Return which process runs the command and began then or later; of several the first, which started the others."""
+    found: list[tuple[int, int]] = []
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdecimal() and _command(int(name)) == command:
+            with suppress(*_GONE):
+                fields = _read_stat(int(name))[1]
+                began = int(fields[_START])
+                if fields[_STATE] not in ("Z", "X") and (began + 1) / _TICKS_PER_S >= after_s:
+                    found.append((began, int(name)))
+    return min(found)[1] if found else None
 
 
 def _read_stat(pid: int) -> tuple[str, list[str]]:

@@ -40,6 +40,7 @@ class ProcessSample(TypedDict):
     """What a process used; of one that has ended nothing but that.
 
     Args:
+        restarts: how often it ended so far and was started anew; left out: never.
         cpu_share: of all cores, since the last sample.
         own_bytes: of its memory, what is not shared: a cache that fills is, a leak is not.
         descriptors_share: of its limit; looked at now and then.
@@ -48,6 +49,7 @@ class ProcessSample(TypedDict):
     name: str
     pid: int
     is_alive: bool
+    restarts: NotRequired[int]
     processes: NotRequired[int]
     cpu_s: NotRequired[float]
     rss_bytes: NotRequired[int]

@@ -13,7 +13,7 @@ What it costs is measured by benchmarks/monitor.py.
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from integrity.monitor.questions import prepare
 from integrity.monitor.sample import Sample
 from integrity.monitor.sample_file import FORMAT, read_file
 from integrity.monitor.summary import MonitorSummary, summarize
+from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import open_for_us_only
 from integrity.systems.planned_limit import PlannedLimit
 
@@ -60,7 +61,7 @@ class Monitor:
 
     Args:
         target: None, or an SQLite file, which has nothing to ask: only processes are watched.
-        processes: those that limits on applications are held against.
+        application: its processes, which limits on applications are held against.
         own_process: whether this process is watched, too, as OWN.
         file: gets the facts and the samples as JSON lines; None: they are kept in memory only.
         pool_size: of the connections that the application shares; None: no such limit.
@@ -73,7 +74,7 @@ class Monitor:
         self,
         target: Target | None,
         *,
-        processes: Sequence[Process] = (),
+        application: WatchedApplication = NOTHING_WATCHED,
         own_process: bool = True,
         file: Path | None = None,
         every_s: float = EVERY_S,
@@ -83,9 +84,9 @@ class Monitor:
         listener: Listener | None = None,
     ) -> None:
         self._watch = DatabaseWatch(target) if target is not None and target.engine.has_server else None
-        own = (Process(OWN, os.getpid(), has_children=False),) if own_process else ()
-        self._processes = ProcessWatch((*processes, *own))
-        self._named = [process.name for process in processes]
+        own = (Process(OWN, os.getpid(), has_children=False, is_followed=False),) if own_process else ()
+        self._processes = ProcessWatch((*application.processes, *own))
+        self._named = [process.name for process in application.processes]
         self._file = file
         self._is_file_lost = False
         self._every_s = every_s

@@ -59,7 +59,7 @@ class StatementSummary:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSummary:
-    """Peak and mean of a process; None: not measured."""
+    """Peak and mean of a process; None: not measured. It was started anew `restarts` times, and pid is the last one's."""
 
     name: str
     pid: int
@@ -68,6 +68,7 @@ class ProcessSummary:
     cpu_share_most: float | None
     rss_bytes_most: int | None
     descriptors_most: int | None
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,7 @@ def _processes(samples: Sequence[Sample]) -> list[ProcessSummary]:
                 cpu_share_most=max(shares, default=None),
                 rss_bytes_most=max(memory, default=None),
                 descriptors_most=max((p["descriptors"] for p in measured if "descriptors" in p), default=None),
+                restarts=measured[-1].get("restarts", 0),
             )
         )
     return found

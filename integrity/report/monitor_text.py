@@ -6,8 +6,9 @@ from typing import Any
 
 from integrity.events import Event, Listener
 from integrity.monitor.findings import show
+from integrity.monitor.processes import OWN, SERVER
 from integrity.monitor.sampler import MonitorOpened, SampleTaken
-from integrity.monitor.summary import MonitorSummary
+from integrity.monitor.summary import MonitorSummary, ProcessSummary
 from integrity.numbers import counted
 from integrity.report.layout import lay_table
 from integrity.report.terminal import write_json, write_note, write_result
@@ -139,16 +140,27 @@ def _figures(summary: MonitorSummary) -> str:
                 f"{_bytes(database.size_bytes)} on disk, {_bytes(database.grown_bytes)} more than at first; "
                 f"checkpoints: {database.checkpoints}"
             )
-    for process in summary.processes:
+    return "\n".join([*lines, *_processes(summary.processes)])
+
+
+def render_named_processes(summary: MonitorSummary) -> str:
+    """Return a line on each process that was named; empty: none was."""
+    return "\n".join(_processes([process for process in summary.processes if process.name not in (OWN, SERVER)]))
+
+
+def _processes(processes: Sequence[ProcessSummary]) -> list[str]:
+    lines = []
+    for process in processes:
         if process.cpu_share_most is None or process.cpu_share_mean is None:
             continue
         descriptors = process.descriptors_most
+        anew = f", started anew {counted(process.restarts, 'time')}" if process.restarts else ""
         held = "" if descriptors is None else f", {counted(descriptors, 'descriptor')}"
         lines.append(
             f"{process.name} (pid {process.pid}): CPU {show(process.cpu_share_mean, 'share')} on average, "
-            f"{show(process.cpu_share_most, 'share')} at most, of all cores; {_bytes(process.rss_bytes_most)}{held}"
+            f"{show(process.cpu_share_most, 'share')} at most, of all cores; {_bytes(process.rss_bytes_most)}{held}{anew}"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _tables(summary: MonitorSummary) -> list[str]:

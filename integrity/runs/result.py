@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from integrity.monitor.findings import Alert
 from integrity.monitor.limits import CRITICAL
+from integrity.monitor.processes import SERVER
 from integrity.monitor.summary import MonitorSummary
 from integrity.numbers import show_duration
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
@@ -331,6 +332,8 @@ class RunResult(Document):
     def _asked_for(self, alert: Alert) -> bool:
         if alert.name in ("pool", "cache-hit"):
             return True
+        if alert.name in ("process-ended", "process-restarted") and alert.subject != SERVER:
+            return False  # no fault ends an application
         if alert.name in BUSY and (self.model == "closed" or self.search is not None):
             return True
         if not self.faults:

@@ -9,6 +9,7 @@ import pytest
 from integrity.errors import UsageError
 from integrity.jobs.monitor import choose
 from integrity.jobs.proxy import _open as make_recording
+from integrity.monitor.watched import NOTHING_WATCHED
 from integrity.report.audit_report import Reported
 from integrity.report.formats import assign, make_folders, publisher
 from tests.unit.test_report_audit import MIXED
@@ -83,7 +84,10 @@ def test_every_report_is_written_also_beside_one_that_cannot_be_and_folders_are_
 def test_folders_are_made_for_samples_and_recordings_too(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with ExitStack() as stack:
-        for name, make in (("--output", lambda file: choose((), file)), ("--record", partial(make_recording, stack))):
+        for name, make in (
+            ("--output", lambda file: choose(NOTHING_WATCHED, file)),
+            ("--record", partial(make_recording, stack)),
+        ):
             made = tmp_path / name.strip("-") / "deep" / "samples.jsonl"
             make(made)
             assert made.parent.is_dir()
