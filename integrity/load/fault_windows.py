@@ -2,15 +2,17 @@
 
 A run does not fail for what a fault did while it lasted, it fails for what stayed broken: calls that returned from the
 moment a fault was injected until it was healed, and a second on, are judged apart, in the tables of faults; and what was
-under way when it was healed is so however late it returns. Where faults are in force for most of the run they are what was
-run, and it is judged as a whole.
+under way when it was healed is so however late it returns. Where faults are to be in force for most of the run they are
+what was run, and it is judged as a whole; how long it takes to heal them is nobody's wish, and makes no fault the run.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from integrity.faults.player import PlayedFault
 from integrity.measure.calls import Measures
 from integrity.measure.marks import OperationMarks, mark_operations, measures_since, measures_without
-from integrity.runs.effects import ENDS_WITHIN_S
+from integrity.runs.effects import ENDS_WITHIN_S, time_covered
 from integrity.runs.result import LeftOut
 
 SETTLING_US = 1_000_000
@@ -48,21 +50,16 @@ class FaultWindows:
         self._from_us = 0
         self._ended_us: int | None = None
         self._cut: list[tuple[LeftOut, Measures]] = []
-        self._in_force_us = 0
-        self._in_force_from_us: int | None = None
 
     def begin(self, at_us: int) -> None:
         """Something is about to be broken; a window whose settling is not over goes on."""
         if self._mark is None:
             self._mark, self._from_us = mark_operations(self._measures), at_us
-        self._ended_us, self._in_force_from_us = None, at_us
+        self._ended_us = None
 
     def end(self, at_us: int) -> None:
         """Nothing is broken any more."""
         self._ended_us = at_us
-        if self._in_force_from_us is not None:
-            self._in_force_us += at_us - self._in_force_from_us
-        self._in_force_from_us = None
 
     def settle(self, at_us: int, *, under_way_since_us: int | None = None) -> None:
         """Close the window, if it has settled by now.
@@ -78,17 +75,16 @@ class FaultWindows:
 
     def close(self, at_us: int) -> None:
         """Close the window that is open, if one is."""
-        if self._in_force_from_us is not None:
-            self.end(at_us)
         if self._mark is not None:
             window = LeftOut(from_us=self._from_us, to_us=at_us)
             self._cut.append((window, measures_since(self._measures, self._mark)))
         self._mark = self._ended_us = None
 
-    def judged(self, elapsed_s: float) -> JudgedPart:
-        """Return what is to be judged of a run that took so long."""
+    def judged(self, elapsed_s: float, played: Sequence[PlayedFault]) -> JudgedPart:
+        """Return what is to be judged of a run that took so long, and had these faults."""
         apart_s = sum(window.to_us - window.from_us for window, _ in self._cut) / 1_000_000
-        if not self._cut or self._in_force_us / 1_000_000 > APART_SHARE_MOST * elapsed_s:
+        in_force_s = time_covered((each.from_us, each.to_us) for each in played) / 1_000_000
+        if not self._cut or in_force_s > APART_SHARE_MOST * elapsed_s:
             return JudgedPart(self._measures, elapsed_s)
         rest = self._measures
         for _, measures in self._cut:

@@ -215,7 +215,7 @@ class Work:
             drain=self.draining.ended(self.sweeping),
             measures=self.caller.measures,
             dependencies=self.caller.services.measures,
-            judged=self.fault_windows.judged(self.elapsed_s),
+            judged=self.fault_windows.judged(self.elapsed_s, self._faulting.played),
             reconnects=self.reconnector.count,
             loop_lags_ms=self.loop_lags_ms,
             open_loop=self.model if isinstance(self.model, OpenLoop) else None,

@@ -35,6 +35,7 @@ from integrity.report.terminal import (
     write_note,
     write_result,
 )
+from integrity.runs.effects import time_covered
 from integrity.runs.result import RunResult, ThresholdResult, Unfinished
 from integrity.runs.samples import Counts
 from integrity.typed import typed
@@ -159,14 +160,8 @@ def render_run(result: RunResult) -> str:
     ]
     if result.thresholds:
         blocks.append(_thresholds(result.thresholds))
-    if result.left_out:
-        seconds = sum(each.to_us - each.from_us for each in result.left_out) / 1_000_000
-        blocks.append(
-            fold(
-                f"The thresholds leave out {seconds:.1f} s in which faults were in force, and a second behind each; those "
-                "beside faults are of what did not need what was broken there."
-            )
-        )
+    if result.faults:
+        blocks.append(fold(_what_is_judged(result)))
     if result.too_few_beside_faults:
         blocks.append(fold(f"Not judged beside faults: {', '.join(result.too_few_beside_faults)}."))
     if result.monitor is not None:
@@ -174,6 +169,21 @@ def render_run(result: RunResult) -> str:
         blocks += [text for text in (render(result.monitor) for render in told) if text]
     blocks.append(_ending(result))
     return "\n\n".join(blocks)
+
+
+def _what_is_judged(result: RunResult) -> str:
+    """Say of a run with faults what its thresholds are of."""
+    if result.left_out:
+        seconds = sum(each.to_us - each.from_us for each in result.left_out) / 1_000_000
+        return (
+            f"The thresholds leave out {seconds:.1f} s in which faults were in force, and a second behind each; those "
+            "beside faults are of what did not need what was broken there."
+        )
+    seconds = time_covered((each.from_s, each.to_s) for each in result.faults)
+    return (
+        f"The thresholds leave out nothing: faults were in force for {seconds:.1f} s of {result.elapsed_s:.1f} s, which is "
+        "most of the run, so that what they did is what was run."
+    )
 
 
 def _operations(result: RunResult) -> str:

@@ -1,6 +1,6 @@
 """What a fault did to a run, a record of its result for each window."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from integrity.runs.documents import DocumentPart
 
@@ -71,3 +71,12 @@ class FaultEffect(DocumentPart):
     unended: Mapping[str, int] = {}
     unexplained: Mapping[str, int] = {}
     cut_off: int = 0
+
+
+def time_covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return how long any of the spans lasted, each from its beginning to its end; where they overlap, once."""
+    covered, reached = 0.0, float("-inf")
+    for begins, ends in sorted(spans):
+        covered += max(0.0, ends - max(begins, reached))
+        reached = max(reached, ends)
+    return covered

@@ -1,6 +1,11 @@
 """A run does not fail for what a fault did while it lasted; it fails for what stayed broken."""
 
+from collections.abc import Sequence
+
 from integrity.clients.driver import Returned
+from integrity.faults.catalogue import FAULTS
+from integrity.faults.player import PlayedFault
+from integrity.faults.schedule import Window
 from integrity.history import Outcome
 from integrity.load.fault_windows import SETTLING_US, FaultWindows
 from integrity.load.judging import judge
@@ -20,8 +25,16 @@ def add(measures: Measures, *returns: Returned, latency_ms: float = 10.0) -> Non
         measures.of("sell").add(returned, latency_ms)
 
 
-def grades(windows: FaultWindows, elapsed_s: float) -> list[Grade]:
-    part = windows.judged(elapsed_s)
+def played(*spans_s: tuple[float, float], healed_s: float | None = None) -> list[PlayedFault]:
+    window = Window("db_latency", FAULTS["db_latency"], {}, 0, 1)
+    return [
+        PlayedFault(window, round(from_s * S), round(to_s * S), round((healed_s or to_s) * S), {})
+        for from_s, to_s in spans_s
+    ]
+
+
+def grades(windows: FaultWindows, elapsed_s: float, faults: Sequence[PlayedFault] = ()) -> list[Grade]:
+    part = windows.judged(elapsed_s, faults)
     return [each.state for each in judge([SHARE, P95], part.measures, None, seconds=part.seconds)]
 
 
@@ -39,7 +52,7 @@ def test_what_a_fault_did_is_judged_apart_and_what_stayed_broken_fails() -> None
     add(measures, *[OK] * 60)
 
     assert grades(windows, 10.0) == [Grade.PASSED, Grade.PASSED]
-    part = windows.judged(10.0)
+    part = windows.judged(10.0, played((2, 4)))
     assert (part.left_out, part.seconds) == ((LeftOut(from_us=2 * S, to_us=5 * S),), 7.0)
     assert part.measures.of("sell").errors == {}
     add(measures, *[FAILED] * 5)
@@ -53,8 +66,23 @@ def test_a_window_over_most_of_a_run_is_the_run() -> None:
     add(measures, *[FAILED] * 20)
     windows.close(6 * S)
 
-    assert grades(windows, 6.0)[0] is Grade.FAILED
-    assert windows.judged(6.0).left_out == ()
+    for faults in (played((0, 6)), played((0, 3), (2, 4)), played((0, 2), (4, 5.5))):
+        assert grades(windows, 6.0, faults)[0] is Grade.FAILED
+        assert windows.judged(6.0, faults).left_out == ()
+    assert windows.judged(6.0, played((0, 3), (1, 3))).left_out, "those that overlap are in force once"
+
+
+def test_a_server_that_takes_long_to_come_back_is_not_what_was_run() -> None:
+    """A fifth of a run was to be without its server, which took as long again to start: the run failed for its death."""
+    measures = Measures()
+    windows = FaultWindows(measures)
+    add(measures, *[OK] * 100)
+    windows.begin(3 * S)
+    add(measures, *[FAILED] * 8)
+    windows.end(9 * S)
+    windows.close(10 * S)
+    assert grades(windows, 10.0, played((3, 5), healed_s=9))[0] is Grade.PASSED
+    assert windows.judged(10.0, played((3, 5), healed_s=9)).left_out == (LeftOut(from_us=3 * S, to_us=10 * S),)
 
 
 def test_a_short_run_of_many_faults_is_not_judged_by_what_settles_behind_them() -> None:
@@ -67,8 +95,9 @@ def test_a_short_run_of_many_faults_is_not_judged_by_what_settles_behind_them() 
         windows.end(number * 5 * S + 2_200_000)
         windows.settle(number * 5 * S + 3_400_000)
         add(measures, *[OK] * 10)
-    assert grades(windows, 60.0)[0] is Grade.PASSED
-    assert len(windows.judged(60.0).apart) == 11
+    faults = played(*((number * 5, number * 5 + 2.2) for number in range(11)))
+    assert grades(windows, 60.0, faults)[0] is Grade.PASSED
+    assert len(windows.judged(60.0, faults).apart) == 11
 
 
 def test_what_was_under_way_when_a_fault_was_healed_is_what_it_did_however_late_it_returns() -> None:
@@ -84,7 +113,7 @@ def test_what_was_under_way_when_a_fault_was_healed_is_what_it_did_however_late_
     windows.begin(20 * S)
     windows.end(21 * S)
     windows.settle(31 * S, under_way_since_us=1)  # it hangs, and nobody waits for ever
-    assert windows.judged(100.0).left_out[-1].to_us == 31 * S
+    assert windows.judged(100.0, []).left_out[-1].to_us == 31 * S
 
 
 def test_a_fault_that_begins_while_the_one_before_settles_goes_on_with_its_window() -> None:
@@ -97,5 +126,5 @@ def test_a_fault_that_begins_while_the_one_before_settles_goes_on_with_its_windo
     windows.settle(10 * S)
     add(measures, *[OK] * 100)
 
-    assert windows.judged(100.0).left_out == (LeftOut(from_us=1 * S, to_us=10 * S),)
+    assert windows.judged(100.0, []).left_out == (LeftOut(from_us=1 * S, to_us=10 * S),)
     assert grades(windows, 100.0)[0] is Grade.PASSED

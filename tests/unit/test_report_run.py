@@ -312,3 +312,18 @@ def test_dependencies_stand_beside_the_time_of_operations_without_them() -> None
     assert lines.count("pay_invoice 99 4.5 – – 34.9") == 2
     assert "fn:pay 1200 4 0.25% – – – 151" in lines
     assert " ".join(shown.split()).count("2 error 500, 1 timeout") == 1
+
+
+def test_a_run_with_faults_says_what_its_thresholds_are_of() -> None:
+    phases = {"calls": 9, "calls_per_s": 9.0, "ok": 9, "declined": 0, "failed": 0, "unknown": 0, "p50_ms": 1, "p95_ms": 1}
+    fault = {"fault": "x", "asked": "x@0%-60%", "arguments": {}, "question": "?", "invariants": ["y"], "healed_s": 9.0}
+    fault |= {"did": {"z": 1}, "recovery_s": None, "phases": dict.fromkeys(("before", "during", "after"), phases)}
+    spans = [{**fault, "from_s": 0.0, "to_s": 4.0}, {**fault, "from_s": 3.0, "to_s": 6.0}]
+
+    def said(**given: Any) -> str:
+        return " ".join(render_run(make_result(elapsed_s=10.0, **given)).split())
+
+    assert "The thresholds leave out nothing: faults were in force for 6.0 s of 10.0 s, which is most" in said(faults=spans)
+    left_out = [{"from_us": 0, "to_us": 5_000_000}]
+    assert "The thresholds leave out 5.0 s in which faults were in force" in said(faults=spans[:1], left_out=left_out)
+    assert "leave out" not in said()
