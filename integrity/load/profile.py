@@ -249,7 +249,7 @@ class OpenProfile(Common):
     bursts: tuple[Burst, ...] = ()
     rate_factor: Factor = 1.0
     users: ClientCount | None = None
-    of_usual: float = 1.0
+    of_usual: Rate = 1.0
     watches_trends: bool = False
     fits_hour: bool = False
     faults: tuple[str, ...] = ()
