@@ -46,6 +46,7 @@ def take_copy(target: Target, name: str, *, test_database: str | None, may_end_s
         SeedError: it holds nothing.
         DatabaseError: somebody works in it, or the server refuses.
     """
+    target.require()
     _check_name(name)
     if any(copy.name == name for copy in list_copies(target)):
         raise UsageError(

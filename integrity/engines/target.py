@@ -248,6 +248,15 @@ class Target:
         """Return an SQLAlchemy engine, for making and reflecting schemas; not for load."""
         return self.engine.sqlalchemy_engine(self, namespaces, purpose)
 
+    def require(self) -> None:
+        """Raise where it is a file that there is not: said before what is missed in it.
+
+        Raises:
+            Unreachable: there is no such file.
+        """
+        if not self.engine.has_server and not self.file.exists():
+            raise self.unreachable(FileNotFoundError(f"there is no file {self.file.absolute()}"))
+
     def unreachable(self, error: Exception) -> Unreachable:
         """Return the error to raise when connecting failed, its password masked."""
         reason = mask(reason_of(error))

@@ -165,8 +165,7 @@ def _check_monitoring(target: Target) -> HealthCheck:
 
 def _check_file(target: Target) -> Iterator[HealthCheck]:
     began = time.perf_counter()
-    if not target.file.exists():
-        raise DatabaseError(f"{target}: there is no such file", hint=f"Make it: {typed('seed')}")
+    target.require()
     with target.open_line(is_read_only=True):
         yield ok("reachable", f"{target} opened in {(time.perf_counter() - began) * 1000:.0f} ms")
     yield ok("version", target.engine.read_server(target).version)

@@ -48,7 +48,10 @@ def load_invariants(
     reference, own = reference_folder("invariants").resolve(), (project.folder / "invariants").resolve()
     found: dict[str, Callable[[], SqlFile]] = {}
     paths: dict[str, Path] = {}
-    is_alone = is_own_only or (is_own_enough and own != reference and any(_find_files(own, below="")))
+    folders_of = [(owner, project.folder / below) for owner, below in project.operation_folders]
+    stored = [(place, _stored(owner, place)) for owner, place in folders_of]
+    has_own = any(made for _, made in stored) or (own != reference and any(_find_files(own, below="")))
+    is_alone = is_own_only or (is_own_enough and has_own)
     folders = [folder for folder in dict.fromkeys((reference, own)) if not is_alone or folder != reference]
     for folder in folders:
         names_known = None if folder == reference else find_operations
@@ -59,11 +62,10 @@ def load_invariants(
             else:
                 paths[name] = path
                 found[name] = partial(_marked, read, is_own=folder != reference)
-    for owner, below in project.operation_folders:
-        place = project.folder / below
+    for place, made in stored:
         found |= {
             name: partial(_marked, partial(_load, place, name, read), is_own=True)
-            for name, read in _stored(owner, place).items()
+            for name, read in made.items()
             if name not in found
         }
     if any(section.invariants for section in project.settings.systems.values()):

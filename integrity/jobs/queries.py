@@ -143,6 +143,7 @@ def _fill(scratch: Target, systems: Sequence[System], scale: float) -> Job[None]
 
 def _leave_out_missing(chosen: ChosenQueries, target: Target) -> Job[list[SqlFile]]:
     """Return the queries whose system is in the database."""
+    target.require()
     held = inspect_database(target).systems
     missing = set(chosen.systems) - set(held)
     left = [query for query in chosen.queries if _system_of(query) not in missing]

@@ -109,6 +109,8 @@ def plan(
 
 def _systems_in(target: Target | None, project: Project) -> Sequence[System]:
     registry = Registry(project)
+    if target is not None:
+        target.require()
     held = inspect_database(target).systems if target is not None else ()
     found = [registry[name] for name in registry if name in held or (not held and name in registry.own)]
     if not found:

@@ -56,11 +56,13 @@ class RunDatabase:
         """Return the server's facts when the run may begin; the bug is planted then, or the sound schema whole again.
 
         Raises:
+            Unreachable: no connection, or no such file.
             UnsafeDatabase: it holds tables that we did not make.
             SeedError: the system is not there, or a bug has broken its data.
             UsageError: more connections than the server takes, or a bug that would alter tables that we did not make.
         """
         target, system, bug = self.target, self.workload.system, self.workload.bug
+        target.require()
         contents = guard(target, self.test_database)
         is_seeded = f"seed:{system.name}" in contents.notes
         if not is_seeded:

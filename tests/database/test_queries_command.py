@@ -211,6 +211,7 @@ def test_a_sample_of_another_shape_costs_its_query_alone(
 def test_a_project_without_queries_is_told_so_and_not_of_systems_that_it_never_named(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    (tmp_path / "shop.db").touch()
     assert run(capsys, "run", "--database", f"sqlite:///{tmp_path}/shop.db", "--project", str(tmp_path)) == (
         2,
         "",

@@ -487,7 +487,7 @@ def test_the_commands_on_the_embedded_server(run: Run, tmp_path: Path) -> None:
         (["snapshot", "--drop", "none"], "has no snapshot 'none'"),
         (["restore", "none"], "has no snapshot 'none'"),
         (["restore"], "missing argument"),
-        (["snapshot", "x", "--database", "sqlite:///none.db"], "there is nothing to keep"),
+        (["snapshot", "x", "--database", "sqlite:///none.db"], "there is no file "),
     ],
 )
 def test_bad_input_is_told(run: Run, words: list[str], reason: str, venue: Target) -> None:

@@ -1,5 +1,6 @@
 """A row belongs to whichever call stored its value there, of whatever operation; what a call that failed left is found."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -230,3 +231,16 @@ def test_where_a_row_is_stored_is_looked_for_before_a_race_and_a_run(
             assert shown[caret.index("^") :].startswith(name)
             assert "Perhaps you meant" in hint
             assert meant in hint
+
+
+def test_what_a_project_declares_of_its_calls_alone_is_its_own_and_listed_without_what_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `validate` judges it: there need be no invariants/ for that."""
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path, {"sell": OPERATIONS["sell"]})
+    with pytest.raises(SystemExit):
+        main(["list", "--json"])
+    names = [each["name"] for each in json.loads(capsys.readouterr().out)["invariants"]]
+    made = ("acknowledged-call-is-stored", "call-at-most-once", "failed-call-left-nothing", "row-was-asked-for")
+    assert names == [f"p/{each}" for each in made]

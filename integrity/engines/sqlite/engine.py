@@ -22,6 +22,7 @@ from integrity.engines.spelling import Spelling
 from integrity.engines.target import Target
 from integrity.engines.url import Url
 from integrity.errors import Unreachable, UsageError
+from integrity.typed import typed
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -71,7 +72,8 @@ class SqliteEngine:
         hint = f"Check that the folder {folder} exists and that you may write there."
         if not target.file.exists() and os.access(folder, os.W_OK):
             reason = f"there is no file {target.file.absolute()}"
-            hint = f"Mend the path, or make the file with your tables in it: {self.load_command(target)}"
+            made = f"{self.load_command(target)}. `{typed('seed')}` makes one for a system that ships."
+            hint = f"Mend the path, or make the file with your tables in it: {made}"
         if target.file.is_dir():
             hint = f"It is a folder. Name a file: sqlite:///{target.file / 'venue.db'}"
         elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:

@@ -16,7 +16,6 @@ from integrity.engines.sqlite.facts import read_facts
 from integrity.engines.sqlite.server_text import rows_of_sqlite
 from integrity.engines.sqlite.spelling import SPELLING
 from integrity.engines.target import Target
-from integrity.errors import Unreachable
 from integrity.numbers import counted
 from integrity.sql.file import SqlFile
 from integrity.sql.name import in_quotes
@@ -25,9 +24,7 @@ from integrity.sql.name import in_quotes
 @contextmanager
 def open_snapshot(target: Target, timeout_s: float) -> Iterator[Snapshot]:
     """Open a snapshot for the block; see Target.open_snapshot."""
-    if not target.file.exists():
-        hint = f"Mend the path, or make the file with your tables in it: {target.engine.load_command(target)}"
-        raise Unreachable(f"cannot open {target}: there is no such file", hint=hint)
+    target.require()
     connection = target.connect_sqlite(target.find_schemas(), is_read_only=True)
     connection.text_factory = _decode
     try:
