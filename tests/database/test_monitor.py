@@ -299,7 +299,7 @@ def test_the_server_that_runs_here_is_found_by_its_session_and_no_other_process_
     with watching(server.target) as watch:
         facts = watch.facts
         assert facts is not None
-        assert find_server(facts) == Process("database", server.status().pid or 0)
+        assert find_server(facts) == Process("database", server.status().pid or 0, is_followed=False)
         assert find_server({**facts, "backend_pid": os.getpid()}) is None, "not PostgreSQL's"
         assert find_server({**facts, "backend_started_s": facts["backend_started_s"] - 3600}) is None, "another session"
         assert find_server({**facts, "backend_pid": 2**22 + 1}) is None, "no such process"
