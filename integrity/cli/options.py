@@ -95,21 +95,29 @@ def test_database_option(command: Command) -> Command:
 
 
 def application_options(command: Command) -> Command:
-    """--process NAME=PID, repeatable; the command gets what they name as `watched`."""
+    """--process NAME=PID and --log FILE, repeatable; the command gets what they name as `watched`."""
 
     @functools.wraps(command)
-    def read(*, processes: tuple[str, ...], **options: Any) -> Any:
+    def read(*, processes: tuple[str, ...], logs: tuple[Path, ...], **options: Any) -> Any:
         from integrity.monitor.watched import read_watched
 
-        return command(watched=read_watched(processes), **options)
+        return command(watched=read_watched(processes, logs), **options)
 
+    with_logs = click.option(
+        "--log",
+        "logs",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="Count lines added to it from now on: ERROR, FATAL, PANIC, OOM, Traceback, deadlock detected.",
+    )(cast(Command, read))
     return click.option(
         "--process",
         "processes",
         metavar="PID",
         multiple=True,
         help="Watch it too: PID or NAME=PID, as app=4711. That it ends, or is started anew, is a finding.",
-    )(cast(Command, read))
+    )(with_logs)
 
 
 def json_option(command: Command) -> Command:

@@ -80,7 +80,10 @@ def watch(
     """
     has_server = target.engine.has_server
     if not has_server and chosen.application.is_empty:
-        raise UsageError(f"{target}: {target.engine.title} has no server to watch", hint="Name processes: --process PID")
+        raise UsageError(
+            f"{target}: {target.engine.title} has no server to watch",
+            hint="Name processes or logs: --process PID, --log FILE",
+        )
     told: SimpleQueue[Sample | None] = SimpleQueue()
     monitor = Monitor(
         target,

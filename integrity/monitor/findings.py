@@ -11,6 +11,7 @@ from typing import Any
 
 from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
 from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of
+from integrity.monitor.log_summary import sum_up_logs
 from integrity.monitor.processes import SERVER
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import Peak, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
@@ -33,8 +34,9 @@ class Alert:
 
     Args:
         level: "critical" or "warn".
-        name: of its limit in LIMITS, or "unreachable", "process-ended", "process-restarted".
-        subject: a table or a process, where there are several; else empty.
+        name: of its limit in LIMITS, or "unreachable", "process-ended", "process-restarted", "log-unread", or of a pattern
+            of a log, e.g. "log-fatal".
+        subject: a table, a process or a log, where there are several; else empty.
         sentence: all of it in words, with the figure.
         value: the worst, in the limit's unit.
         limit: that it went over; None for what is never right.
@@ -294,6 +296,22 @@ def _ends(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], *, is_na
         yield Alert(CRITICAL, "process-ended", name, sentence, 1, 0, at_s, source)
 
 
+def _logs(_facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    for log in sum_up_logs(samples):
+        for found in log.findings:
+            first_s = found.spans[0][0]
+            lines = f"{counted(found.count, 'line')} with {found.pattern}, first at {first_s:.0f} s"
+            sentence = f"log {log.file}: {lines}: {found.examples[0]}"
+            yield Alert(
+                found.level, found.name, log.file, sentence, found.count, 0, first_s, "our own: a sound one has none"
+            )
+        if log.unread:
+            at_s = samples[-1]["elapsed_s"]
+            yield Alert(
+                WARN, "log-unread", log.file, f"log {log.file}: {log.unread}", 1, 0, at_s, "our own: it is to be read"
+            )
+
+
 def _lateness(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     answered = [(s["elapsed_s"], s["database"]["took_ms"]) for s in samples if "took_ms" in (s.get("database") or {})]
     yield from _of_peak(
@@ -315,5 +333,6 @@ _RULES: Sequence[Callable[[MonitorFacts, Sequence[Sample]], Iterator[Alert]]] = 
     _counters,
     _tables,
     _processes,
+    _logs,
     _lateness,
 )

@@ -59,6 +59,22 @@ class ProcessSample(TypedDict):
     descriptors_share: NotRequired[float]
 
 
+class LogSample(TypedDict):
+    """What was added to a log since the last sample.
+
+    Args:
+        counts: lines, by the name of the pattern that they show.
+        examples: lines of a pattern that are unlike those before; few of the whole watch.
+        error: why it, or the rest of it, could not be read.
+    """
+
+    file: str
+    bytes: int
+    counts: dict[str, int]
+    examples: dict[str, list[str]]
+    error: NotRequired[str]
+
+
 class Sample(TypedDict):
     """What was seen at one moment.
 
@@ -72,5 +88,6 @@ class Sample(TypedDict):
     elapsed_s: float
     database: NotRequired[DatabaseSample]
     processes: NotRequired[Sequence[ProcessSample]]
+    logs: NotRequired[Sequence[LogSample]]
     loop_lag_ms: NotRequired[float | None]
     own_cpu_ms: NotRequired[float]

@@ -24,6 +24,7 @@ import orjson
 from integrity.engines.target import Target
 from integrity.events import Event
 from integrity.monitor.database import DatabaseWatch
+from integrity.monitor.logs import LogWatch
 from integrity.monitor.processes import OWN, Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
 from integrity.monitor.sample import Sample
@@ -61,7 +62,7 @@ class Monitor:
 
     Args:
         target: None, or an SQLite file, which has nothing to ask: only processes are watched.
-        application: its processes, which limits on applications are held against.
+        application: its processes, which limits on applications are held against, and its logs.
         own_process: whether this process is watched, too, as OWN.
         file: gets the facts and the samples as JSON lines; None: they are kept in memory only.
         pool_size: of the connections that the application shares; None: no such limit.
@@ -86,6 +87,8 @@ class Monitor:
         self._watch = DatabaseWatch(target) if target is not None and target.engine.has_server else None
         own = (Process(OWN, os.getpid(), has_children=False, is_followed=False),) if own_process else ()
         self._processes = ProcessWatch((*application.processes, *own))
+        self._log_paths = application.logs
+        self._logs: list[LogWatch] = []
         self._named = [process.name for process in application.processes]
         self._file = file
         self._is_file_lost = False
@@ -121,6 +124,11 @@ class Monitor:
 
     def start(self) -> None:
         """Begin; the first sample is taken at once."""
+        for path in self._log_paths:
+            try:
+                self._logs.append(LogWatch(path))
+            except OSError as error:
+                self.notes.append(f"log {path}: {error.strerror}")
         if self._watch is not None:
             prepare()  # here, so that the thread does not hold up whoever is measured
         self._thread.start()
@@ -162,6 +170,8 @@ class Monitor:
         except BaseException as error:  # a mistake of ours: stop() raises it where somebody sees it
             self._crash = error
         finally:
+            for log in self._logs:
+                log.close()
             if self._watch is not None:
                 self._watch.close()
 
@@ -175,14 +185,14 @@ class Monitor:
             is_full = is_last or now_s >= rare_at_s
             if is_full:
                 rare_at_s = now_s + RARE_EVERY_S
-            self._take(began_s, is_full=is_full)
+            self._take(began_s, is_full=is_full, is_last=is_last)
             if is_last:
                 return
             # A sample that is late leaves out those that it missed; the others keep their time.
             number = max(number + 1, int((time.monotonic() - began_s) / self._every_s) + 1)
             self._stopping.wait(max(0.0, began_s + number * self._every_s - time.monotonic()))
 
-    def _take(self, began_s: float, *, is_full: bool) -> None:
+    def _take(self, began_s: float, *, is_full: bool, is_last: bool) -> None:
         cpu_began_s = time.thread_time()
         sample: Sample = {"at_us": time.time_ns() // 1000, "elapsed_s": round(time.monotonic() - began_s, 3)}
         if self._watch is not None:
@@ -191,6 +201,8 @@ class Monitor:
             if self._watch.facts is not None and (not was_open or self._known_facts is None):
                 self._find_server()
         sample["processes"] = self._processes.sample(is_full=is_full)
+        if self._logs:
+            sample["logs"] = [log.sample(is_last=is_last) for log in self._logs]
         if self._read_loop_lag_ms is not None:
             sample["loop_lag_ms"] = self._read_loop_lag_ms()
         sample["own_cpu_ms"] = round((time.thread_time() - cpu_began_s) * 1000, 2)

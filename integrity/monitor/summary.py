@@ -6,6 +6,7 @@ from typing import Any
 
 from integrity.monitor.blocking import draw
 from integrity.monitor.findings import Alert, MonitorFacts, find_alerts
+from integrity.monitor.log_summary import LogSummary, sum_up_logs
 from integrity.monitor.questions import is_own
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import figures, find_peak, last_rows, rise, rise_of_rows
@@ -93,6 +94,7 @@ class MonitorSummary:
     statements: tuple[StatementSummary, ...] = ()
     blocking: tuple[str, ...] = ()
     processes: tuple[ProcessSummary, ...] = ()
+    logs: tuple[LogSummary, ...] = ()
     alerts: tuple[Alert, ...] = ()
 
 
@@ -110,6 +112,7 @@ def summarize(facts: MonitorFacts, samples: Sequence[Sample]) -> MonitorSummary:
         statements=tuple(_statements(samples)),
         blocking=tuple(_worst_blocking(samples)),
         processes=tuple(_processes(samples)),
+        logs=tuple(sum_up_logs(samples)),
         alerts=tuple(find_alerts(facts, samples)),
     )
 

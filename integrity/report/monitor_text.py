@@ -91,6 +91,7 @@ def render_monitor(summary: MonitorSummary) -> str:
         lines = [printable(line)[:LINE_WIDTH] for line in summary.blocking]
         more = [f"… and {len(lines) - BLOCKING_SHOWN} more"] if len(lines) > BLOCKING_SHOWN else []
         blocks.append("\n".join(["the longest wait for a lock:", *("  " + line for line in lines[:BLOCKING_SHOWN]), *more]))
+    blocks.append(render_logs(summary))
     if summary.notes:
         blocks.append("\n".join(f"not seen: {printable(note)}" for note in summary.notes))
     blocks.append(render_alerts(summary))
@@ -141,6 +142,16 @@ def _figures(summary: MonitorSummary) -> str:
                 f"checkpoints: {database.checkpoints}"
             )
     return "\n".join([*lines, *_processes(summary.processes)])
+
+
+def render_logs(summary: MonitorSummary) -> str:
+    """Return what was added to logs, with examples; empty: none was watched."""
+    lines = []
+    for log in summary.logs:
+        counts = ", ".join(f"{found.pattern} {found.count:,}" for found in log.findings) or "no line of a failure"
+        lines.append(f"log {printable(log.file)}: {_bytes(log.read_bytes)} added: {counts}")
+        lines += [f"  {printable(line)}" for found in log.findings for line in found.examples]
+    return "\n".join(lines)
 
 
 def render_named_processes(summary: MonitorSummary) -> str:

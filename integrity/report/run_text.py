@@ -24,7 +24,7 @@ from integrity.report.figures import (
     show_statistic,
 )
 from integrity.report.layout import fold, lay_command, lay_table
-from integrity.report.monitor_text import render_alerts, render_named_processes, render_statements
+from integrity.report.monitor_text import render_alerts, render_logs, render_named_processes, render_statements
 from integrity.report.shape_text import render_shape
 from integrity.report.terminal import (
     name_database,
@@ -165,7 +165,7 @@ def render_run(result: RunResult) -> str:
     if result.too_few_beside_faults:
         blocks.append(fold(f"Not judged beside faults: {', '.join(result.too_few_beside_faults)}."))
     if result.monitor is not None:
-        told = (render_alerts, render_named_processes, render_statements)
+        told = (render_alerts, render_named_processes, render_logs, render_statements)
         blocks += [text for text in (render(result.monitor) for render in told) if text]
     blocks.append(_ending(result))
     return "\n\n".join(blocks)

@@ -338,8 +338,16 @@ class RunResult(Document):
             return True
         if not self.faults:
             return False
-        at_s = alert.at_s
-        return at_s is None or any(fault.from_s <= at_s <= fault.healed_s + HEALING_S for fault in self.faults)
+        times = self._times_of(alert)
+        return all(any(f.from_s <= at_s <= f.healed_s + HEALING_S for f in self.faults) for at_s in times)
+
+    def _times_of(self, alert: Alert) -> list[float]:
+        """Return when it was so: of lines of a log each time, of others the worst; none of what counts over all samples."""
+        logs = self.monitor.logs if self.monitor is not None else ()
+        of_log = [found for log in logs if log.file == alert.subject for found in log.findings if found.name == alert.name]
+        if of_log:
+            return [at_s for found in of_log for span in found.spans for at_s in span]
+        return [] if alert.at_s is None else [alert.at_s]
 
     @property
     def total(self) -> OperationResult:
