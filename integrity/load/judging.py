@@ -91,6 +91,7 @@ def judge(
     *,
     seconds: float,
     resources: Mapping[str, float] = MappingProxyType({}),
+    resource_counts: Mapping[str, int] = MappingProxyType({}),
     rows: Mapping[str, RowTimes] = MappingProxyType({}),
     recoveries: Sequence[tuple[str, Recovery]] = (),
     shortened: str = "",
@@ -100,7 +101,8 @@ def judge(
     Args:
         lag_p99_ms: how late the generator was; None: in a closed loop it has no schedule to be late for.
         seconds: how long it was measured, for rates.
-        resources: what the monitor saw, by the names of their statistics.
+        resources: what the monitor saw, by the names of their statistics; resource_counts: in how many samples, where it is
+            more than one.
         rows: what the queries found, by their names.
         recoveries: from what, and how that went.
         shortened: what a shortened run has of its plan; empty: all of it.
@@ -122,7 +124,9 @@ def judge(
             continue
         if threshold.is_resource:
             seen = resources.get(threshold.statistic)
-            figure = _Figure(seen, 1 if seen is not None else 0, cause=RESOURCE_UNSEEN)
+            figure = _Figure(
+                seen, resource_counts.get(threshold.statistic, 1) if seen is not None else 0, cause=RESOURCE_UNSEEN
+            )
         elif threshold.rows is not None:
             figure = _of_rows(threshold, rows.get(threshold.rows, NOT_LOADED), late_ms)
         elif threshold.kind is Kind.SHARE:

@@ -24,3 +24,9 @@ def find_resources(summary: MonitorSummary, facts: Mapping[str, Any]) -> dict[st
     if server is not None and server.cpu_share_mean is not None:
         found["database_cpu_share"] = server.cpu_share_mean
     return found
+
+
+def count_samples(summary: MonitorSummary) -> dict[str, int]:
+    """Return of how many samples the figures are, by the same names."""
+    answered = dict.fromkeys(("connections_share", "pool_share"), summary.answered_count)
+    return {**answered, "database_cpu_share": summary.sample_count}

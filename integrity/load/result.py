@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from integrity.load.beside_faults import judge_endings, judge_spared
 from integrity.load.judging import NOT_LOADED, RowTimes, ThresholdJudgement, judge
@@ -40,11 +41,12 @@ def make_result(
     *,
     effects: tuple[FaultEffect, ...] = (),
     not_run: Sequence[NotRun] = (),
+    resource_counts: Mapping[str, int] = MappingProxyType({}),
 ) -> RunResult:
     """Return the result, as far as it is known before the history is loaded.
 
     Args:
-        resources: what the monitor saw at its peak.
+        resources: what the monitor saw at its peak; resource_counts: in how many samples.
         effects: of its faults.
         not_run: what was left out of it: where everything is to be touched, a threshold that is not measured.
     """
@@ -67,6 +69,7 @@ def make_result(
         late_ms,
         seconds=judged.seconds,
         resources=resources,
+        resource_counts=resource_counts,
         recoveries=_recoveries(found, effects),
         shortened=shortened.mark if shortened is not None else "",
     )
@@ -232,6 +235,7 @@ def _threshold(judgement: ThresholdJudgement) -> ThresholdResult:
         operation=threshold.operation,
         group=threshold.group,
         rows=threshold.rows,
+        of_reason=threshold.reason or "",
         statistic=threshold.statistic,
         within_ms=threshold.within_ms,
         most=threshold.most,

@@ -23,7 +23,7 @@ from integrity.load.end_states import ask_end_states, find_end_states
 from integrity.load.faulting import Faulting, PlannedFaults
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
-from integrity.load.resources import find_resources
+from integrity.load.resources import count_samples, find_resources
 from integrity.load.result import make_result, with_end_states
 from integrity.load.run_database import RunDatabase
 from integrity.load.unfinished import count_unfinished, find_unfinished
@@ -130,7 +130,16 @@ def _carry_out(
             drawn_until_us=done.faults_began_us + round(done.elapsed_s * 1_000_000),
             settled_us=done.settled_us,
         )
-        result = make_result(folder, begun.settings, workload.profile, done, resources, effects=effects, not_run=not_run)
+        result = make_result(
+            folder,
+            begun.settings,
+            workload.profile,
+            done,
+            resources,
+            effects=effects,
+            not_run=not_run,
+            resource_counts=count_samples(monitor.summary),
+        )
         watched = find_watched_slopes(monitor.read_samples()) if result.watches_trends else ()
         slopes = (*result.slopes, *watched)
         result = result.model_copy(update={"monitor": monitor.summary, "slopes": slopes})

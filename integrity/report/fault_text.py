@@ -22,7 +22,7 @@ _SETTLED = ["settled", "in ms"]
 
 def render_fault(effect: "FaultEffect") -> str:
     """Return the block of one window: what it was, what it did, and the calls before, during and after it."""
-    did = ", ".join(f"{count} {what}" for what, count in effect.did.items())
+    did = ", ".join(_did(what, count) for what, count in effect.did.items())
     phases = {"before": effect.phases.before, "during": effect.phases.during, "after": effect.phases.after}
     are_settled = any(phase.settled for phase in phases.values())
     headers = [*_HEADERS, *(_SETTLED if are_settled else ())]
@@ -44,6 +44,22 @@ def render_fault(effect: "FaultEffect") -> str:
             fold(f"answered by: {', '.join(effect.invariants)}"),
         )
     )
+
+
+_ONE = {"processes": "process"}
+_ONE |= {
+    f"{noun}s": noun
+    for noun in ("backend", "commit", "connection", "file", "piece", "request", "server", "statement", "stream", "webhook")
+}
+
+
+def _did(what: str, count: int) -> str:
+    """Return e.g. "4 connections reset", "1 server killed"; what services are called is left alone."""
+    if count == 1 and " answered with " not in what:
+        first, *rest = what.split(" ")
+        second = [_ONE.get(each, each) for each in rest[:1]] if first not in _ONE else rest[:1]
+        what = " ".join([_ONE.get(first, first), *second, *rest[1:]])
+    return f"{count} {what}"
 
 
 def _arguments(effect: "FaultEffect") -> str:

@@ -159,6 +159,7 @@ class ThresholdResult(DocumentPart):
 
     Args:
         group: a pattern of names of groups, whose operations it is of.
+        of_reason: of declined_share, the reason that those were declined for; empty: any.
         rows: the query whose rows it is of, in place of calls; within_ms: in which they had to reach their state.
         reason: why it is not measured or unknown, else empty.
         left_out: what the figure says nothing of, else empty.
@@ -168,6 +169,7 @@ class ThresholdResult(DocumentPart):
     operation: str | None
     group: str | None = None
     rows: str | None = None
+    of_reason: str = ""
     statistic: str
     within_ms: float | None = None
     most: float | None
@@ -188,7 +190,8 @@ class ThresholdResult(DocumentPart):
         within = "" if self.within_ms is None else f" within {self.within_ms:g} ms"
         beside = " beside faults" if self.is_beside_faults else ""
         of = self.rows or self.operation or self.group or "all"
-        return f"{of} {self.statistic.replace('_', ' ')}{within}{beside}"
+        reason = f" for {self.of_reason}" if self.of_reason else ""
+        return f"{of} {self.statistic.replace('_', ' ')}{reason}{within}{beside}"
 
 
 SHORTENED_SHARE = 0.999

@@ -70,7 +70,8 @@ def find_run(project: Project, name: str) -> RunFolder:
     if matching:
         some = ", ".join(matching[:3])
         raise UsageError(f"{counted(len(matching), 'run')} begin with {quote(name)}: {some}", hint="Give more of the name.")
-    hint = suggest(name, names, always=f"Runs are the folders in {project.runs_folder}.")
+    newest = f" The newest are: {', '.join(reversed([*names][-3:]))}." if names else ""
+    hint = suggest(name, names, always=f"Runs are the folders in {project.runs_folder}.{newest}")
     raise UsageError(f"there is no run {quote(name)}", hint=hint)
 
 

@@ -163,7 +163,8 @@ def test_a_run_is_found_by_the_start_of_its_name(tmp_path: Path) -> None:
         find_run(project(tmp_path), "20260101")
     with pytest.raises(UsageError) as unknown:
         find_run(project(tmp_path), "20260102-d")
-    assert unknown.value.hint == f"Perhaps you meant 20260102-c. Runs are the folders in {tmp_path / '.integrity/runs'}."
+    runs = f"Runs are the folders in {tmp_path / '.integrity/runs'}. The newest are: 20260102-c, 20260101-b, 20260101-a."
+    assert unknown.value.hint == f"Perhaps you meant 20260102-c. {runs}"
     refused = stop("nosuch", folder=tmp_path)
     assert refused.returncode == 2
     assert "there is no run 'nosuch'" in refused.stderr

@@ -316,6 +316,9 @@ def test_a_resource_that_nobody_watched_is_not_measured() -> None:
         for resources in ({}, {"connections_share": 0.7}, {"connections_share": 0.71})
     ]
     assert states == [Grade.NOT_MEASURED, Grade.PASSED, Grade.FAILED]
+    seen = {"connections_share": 0.7}
+    (watched,) = judge([threshold], measured(OK), None, seconds=2, resources=seen, resource_counts={"connections_share": 8})
+    assert watched.sample_count == 8
 
 
 @pytest.mark.parametrize(

@@ -98,3 +98,15 @@ SETTLED = Settlement(unknown=7, committed=4, absent=3)
 )
 def test_unknown_outcomes_are_one_sentence(changes: dict[str, Any], text: str) -> None:
     assert render_unknown_outcomes(replace(SETTLED, **changes)) == text
+
+
+def test_what_a_fault_did_once_is_told_of_one() -> None:
+    did = {
+        "servers killed": 1,
+        "server processes killed": 1,
+        "requests to tls": 1,
+        "tls answered with status": 1,
+        "webhooks": 2,
+    }
+    told = "1 server killed, 1 server process killed, 1 request to tls, 1 tls answered with status, 2 webhooks"
+    assert told in " ".join(render_fault(effect(did=did)).split())

@@ -327,3 +327,8 @@ def test_a_run_with_faults_says_what_its_thresholds_are_of() -> None:
     left_out = [{"from_us": 0, "to_us": 5_000_000}]
     assert "The thresholds leave out 5.0 s in which faults were in force" in said(faults=spans[:1], left_out=left_out)
     assert "leave out" not in said()
+
+
+def test_a_share_of_one_reason_is_told_with_it() -> None:
+    row = {**threshold("passed", 0.25), "statistic": "declined_share", "of_reason": "already_inside"}
+    assert "sell declined share for already_inside  " in render_run(make_result(thresholds=[row]))
