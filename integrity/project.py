@@ -77,6 +77,34 @@ class AuditSection:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitSection:
+    """[monitor.limits.<alert>] of integrity.toml; what is left out is as the monitor has it.
+
+    Args:
+        warn: over it a finding is a warning, in the unit of the alert: a share of 1, seconds, ms, bytes, a number.
+        critical: over it the finding is critical.
+    """
+
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
+
+    warn: float | None = None
+    critical: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSection:
+    """[monitor] of integrity.toml.
+
+    Args:
+        limits: by the names of alerts, in place of the monitor's own and of a system's plan.
+    """
+
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
+
+    limits: Mapping[str, LimitSection] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SystemSection:
     """[systems.<name>] of integrity.toml; `[systems] bank = "bank:BANK"` is [systems.bank] path = "bank:BANK".
 
@@ -100,6 +128,7 @@ class Settings:
         project: what it is called.
         database: which one it is about.
         audit: how invariants are judged.
+        monitor: what `run` and `monitor` hold a database and an application to.
         systems: the project's own, by name.
         profiles: system -> profile -> what is other than in the profile of that name, or what it `extends`.
         suites: lists of profiles, by name.
@@ -112,6 +141,7 @@ class Settings:
     project: ProjectSection = ProjectSection()
     database: DatabaseSettings = DatabaseSettings()
     audit: AuditSection = AuditSection()
+    monitor: MonitorSection = field(default_factory=MonitorSection)
     systems: Mapping[str, SystemSection] = field(default_factory=dict)
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     suites: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

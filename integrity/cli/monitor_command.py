@@ -64,6 +64,7 @@ def command(
     from integrity.events import listen
     from integrity.exit_codes import exit_code_of
     from integrity.jobs.monitor import choose, watch
+    from integrity.monitor.limits import read_limits
     from integrity.monitor.questions import print_sql
     from integrity.report.monitor_text import monitor_listener, write_summary
 
@@ -71,8 +72,10 @@ def command(
         write_result(print_sql(), is_verbatim=True)
         return ExitCode.OK
     asked = choose(watched, output)
-    target = open_target(open_project(project_folder), database)
-    job = watch(target, asked, every_s=every_s, pool_size=pool_size, duration_s=duration_s)
+    project = open_project(project_folder)
+    limits = read_limits(project)
+    target = open_target(project, database)
+    job = watch(target, asked, every_s=every_s, pool_size=pool_size, duration_s=duration_s, limits=limits)
     seen = listen(job, monitor_listener(is_json=is_json))
     write_summary(seen.summary, is_json=is_json)
     return exit_code_of(seen.shortfalls)

@@ -141,6 +141,10 @@ def open_project(folder: Path) -> "Project":
     from integrity.project import SETTINGS_FILE, find_project
 
     project = find_project(folder)
+    if project.settings.monitor.limits:
+        from integrity.monitor.limits import read_limits
+
+        read_limits(project)
     if project.settings.profiles:
         from integrity.registry import Registry
 

@@ -1,6 +1,7 @@
 """The job of monitoring: watch a database and processes for a while, or until stopped, and sum up what was seen."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,11 @@ from integrity.exit_codes import Shortfall
 from integrity.load.interruption import first_signal
 from integrity.monitor.limits import CRITICAL
 from integrity.monitor.sample import Sample
-from integrity.monitor.sampler import Monitor, MonitorOpened, SampleTaken
+from integrity.monitor.sampler import NO_PLAN, Monitor, MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary
 from integrity.monitor.watched import WatchedApplication
 from integrity.project import make_folder_of
+from integrity.systems.planned_limit import PlannedLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def watch(
     every_s: float,
     pool_size: int | None = None,
     duration_s: float | None = None,
+    limits: Mapping[str, PlannedLimit] = NO_PLAN,
 ) -> Job[Watched]:
     """Watch until the time is over, or Ctrl-C (or SIGTERM) ends it; without a time that is how it is to end.
 
@@ -88,6 +91,7 @@ def watch(
     monitor = Monitor(
         target,
         application=chosen.application,
+        limits=limits,
         own_process=False,
         file=chosen.file,
         every_s=every_s,

@@ -32,6 +32,7 @@ from integrity.load.work import Work
 from integrity.load.workload import Workload
 from integrity.measure.effects import describe_effects
 from integrity.measure.trends import find_watched_slopes
+from integrity.monitor.limits import read_limits
 from integrity.monitor.sampler import Monitor
 from integrity.monitor.watched import WatchedApplication
 from integrity.runs.files import MONITOR_FILE
@@ -114,7 +115,7 @@ def _carry_out(
             application=application,
             file=folder.path / MONITOR_FILE,
             pool_size=workload.pool_size,
-            limits=workload.system.limits,
+            limits={**workload.system.limits, **read_limits(begun.record.project)},
             read_loop_lag_ms=work.take_worst_lag_ms,
         )
         with monitor:

@@ -2,8 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
+
+from integrity.errors import UsageError
+from integrity.project import SETTINGS_FILE, Project
+from integrity.suggestion import suggest
+from integrity.systems.planned_limit import PlannedLimit
 
 WARN = "warn"
 CRITICAL = "critical"
@@ -123,11 +129,38 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
 )  # fmt: skip
 
 
+def read_limits(project: Project) -> dict[str, PlannedLimit]:
+    """Return the limits of the project's settings, by name.
+
+    Raises:
+        UsageError: there is no limit of that name, or its two are in no order.
+    """
+    found = {}
+    for name, given in project.settings.monitor.limits.items():
+        place = f"{project.folder / SETTINGS_FILE}: monitor.limits.{name}"
+        if name not in LIMITS:
+            raise UsageError(
+                f"{place}: there is no such limit", hint=suggest(name, LIMITS, always=f"Known: {', '.join(LIMITS)}.")
+            )
+        ours = LIMITS[name]
+        warn = ours.warn if given.warn is None else given.warn
+        critical = ours.critical if given.critical is None else given.critical
+        if not all(map(isfinite, (warn, warn if critical is None else critical))):
+            raise UsageError(f"{place}: a limit is a number", hint="Leave it out to have the monitor's own.")
+        if critical is not None and (critical > warn if ours.is_least else critical < warn):
+            raise UsageError(
+                f"{place}: it is critical at {critical:g}, before it warns at {warn:g}",
+                hint="Set warn and critical together.",
+            )
+        found[name] = PlannedLimit(warn, critical, f"{SETTINGS_FILE}: monitor.limits")
+    return found
+
+
 def limit_of(name: str, facts: Mapping[str, Any]) -> Limit:
-    """Return the limit of that name: as the plan of the system has it that is run, else our own.
+    """Return the limit of that name: as the project or the plan of the system has it that is run, else our own.
 
     Args:
-        facts: of the monitor; "limits" are those of the plan, by name.
+        facts: of the monitor; "limits" are those of the project and the plan, by name.
     """
     planned = facts.get("limits", {}).get(name)
     return replace(LIMITS[name], **planned) if planned else LIMITS[name]

@@ -40,7 +40,7 @@ STOP_S_MOST = 5.0  # a server that is frozen in mid-answer is not waited for any
 
 Listener = Callable[[Sample], None]
 
-_NO_PLAN: Mapping[str, PlannedLimit] = MappingProxyType({})
+NO_PLAN: Mapping[str, PlannedLimit] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Monitor:
         own_process: whether this process is watched, too, as OWN.
         file: gets the facts and the samples as JSON lines; None: they are kept in memory only.
         pool_size: of the connections that the application shares; None: no such limit.
-        limits: of the plan of the system that is run, by name, in place of our own.
+        limits: of the project, and of the plan of the system that is run, by name, in place of our own.
         read_loop_lag_ms: gives the worst lag of our event loop since it was last asked.
         listener: is told each sample, on the monitor's thread.
     """
@@ -80,7 +80,7 @@ class Monitor:
         file: Path | None = None,
         every_s: float = EVERY_S,
         pool_size: int | None = None,
-        limits: Mapping[str, PlannedLimit] = _NO_PLAN,
+        limits: Mapping[str, PlannedLimit] = NO_PLAN,
         read_loop_lag_ms: Callable[[], float | None] | None = None,
         listener: Listener | None = None,
     ) -> None:

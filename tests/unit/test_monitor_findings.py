@@ -1,17 +1,20 @@
 """What a monitor says about its samples: each limit on both sides, the words and the figure."""
 
+import re
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from integrity.errors import UsageError
 from integrity.monitor.findings import Alert, find_alerts, show
-from integrity.monitor.limits import LIMITS, limit_of
+from integrity.monitor.limits import LIMITS, limit_of, read_limits
 from integrity.monitor.questions import QUESTIONS
 from integrity.monitor.sample import DatabaseSample, ProcessSample, Sample
 from integrity.monitor.sample_file import read_file
 from integrity.monitor.sampler import Monitor
 from integrity.monitor.summary import summarize
+from integrity.project import find_project
 from integrity.reference.streamvote.system import STREAMVOTE
 from integrity.registry import SYSTEMS
 from integrity.report.monitor_text import render_monitor
@@ -251,6 +254,35 @@ def test_a_database_that_was_away_is_critical_and_comes_first() -> None:
 def test_slow_answers_and_a_late_event_loop_are_findings() -> None:
     late: Sample = {**sample(took_ms=1500.0), "loop_lag_ms": 150.0}
     assert names([late]) == [("warn", "answer"), ("warn", "loop-lag")]
+
+
+def limits(folder: Path, text: str) -> dict[str, PlannedLimit]:
+    (folder / "integrity.toml").write_text(text)
+    return read_limits(find_project(folder))
+
+
+def test_a_project_sets_limits_and_what_it_leaves_out_is_the_monitors(tmp_path: Path) -> None:
+    read = limits(tmp_path, "[monitor.limits]\ndeadlocks = { warn = 2 }\ncache-hit = { warn = 0.9, critical = 0.7 }")
+    facts = {**FACTS, **Monitor(None, own_process=False, limits=read).facts}
+    assert (limit_of("deadlocks", facts).warn, limit_of("deadlocks", facts).critical) == (2, None)
+    assert (limit_of("cache-hit", facts).level(0.8), limit_of("cache-hit", facts).level(0.6)) == ("warn", "critical")
+    assert limit_of("rollbacks", facts) == LIMITS["rollbacks"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("deadlock = { warn = 2 }", "monitor.limits.deadlock: there is no such limit", "Perhaps you meant deadlocks."),
+        ("pool = { warn = 0.99 }", "monitor.limits.pool: it is critical at 0.95, before it warns at 0.99", "together"),
+        ("cache-hit = { warn = 0.5 }", "it is critical at 0.8, before it warns at 0.5", "together"),
+        ("pool = { warn = nan }", "monitor.limits.pool: a limit is a number", "Leave it out"),
+        ("pool = { wran = 0.5 }", "monitor.limits.pool.wran", "limits"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused(text: str, said: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)) as refused:
+        limits(tmp_path, f"[monitor.limits]\n{text}")
+    assert hint in (refused.value.hint or "")
 
 
 def test_a_monitor_writes_the_limits_of_the_plan_with_its_facts() -> None:

@@ -63,7 +63,8 @@ def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expe
     [
         (
             "[databse]\nurl = 'x'\n",
-            "Known sections: [audit], [database], [profiles], [project], [suites], [systems], [targets], [variables].",
+            "Known sections: [audit], [database], [monitor], [profiles], [project], [suites], [systems], [targets], "
+            "[variables].",
         ),
         ("[database]\nulr = 'x'\n", "Known in [database]: url, test."),
         ("[audit]\nempty = 'fine'\n", "Known in [audit]: empty, functions."),
