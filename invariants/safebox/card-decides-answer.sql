@@ -17,7 +17,7 @@ from integrity.safebox_calls as calls
 -- no operation changes a card, so it was then what it is now
 join safebox.cards on cards.id = cast(calls.arguments ->> 'card_id' as bigint)
 where
-    calls.operation in ('check_card', 'request_nfc_payment', 'pay_to_nfc_tag')
+    calls.operation in ('check_card', 'request_nfc_payment', 'pay_to_nfc_tag', 'tap_sale')
     and calls.outcome in ('ok', 'declined')
     and (:run_id is null or calls.run_id = :run_id)
     and case

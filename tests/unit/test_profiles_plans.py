@@ -63,7 +63,7 @@ def burst_count(profile: OpenProfile, operation: str) -> int:
 
 G, S, V, M, B = "ghostpass", "safebox", "streamvote", "instainstru", "inbox"
 READS, PAYMENTS = ("access", "poll_status"), ("create_invoice", "pay_invoice", "pay_address")
-CARDS, SALE = ("request_nfc_payment", "pay_to_nfc_tag"), ("create_pos_sale",)
+CARDS, SALE = ("request_nfc_payment", "pay_to_nfc_tag", "tap_sale"), ("create_pos_sale",)
 PLANNED: list[tuple[str, str, str, Any, Any]] = [
     # row, system, profile, what it has, the plan's figure
     ("A32", S, "baseline", lambda p: share(p, *READS), 0.60),

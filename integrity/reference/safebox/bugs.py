@@ -27,6 +27,7 @@ from integrity.operation import (
     Unavailable,
     Value,
 )
+from integrity.reference.safebox.cards import read_card, read_sale, refuse_card, refuse_tap
 from integrity.reference.safebox.ledger import Side, credit, credit_and_notify, issue_proofs, lock_wallets
 from integrity.reference.safebox.operations import (
     OPERATIONS,
@@ -36,7 +37,6 @@ from integrity.reference.safebox.operations import (
     mark_sale_paid,
     post_receipt,
     read_invoice,
-    refuse_card,
     set_paid,
 )
 from integrity.reference.safebox.payments import (
@@ -173,6 +173,18 @@ def refuse_revoked_card(card: Rows, wallet_id: int) -> str | None:
     return refuse_card([{**card[0], "status": "active"}] if is_expired else card, wallet_id)
 
 
+def tap_sale_in_ecash(*, operation_id: UUID, card_id: int, invoice_id: int) -> Steps:
+    """Pay the merchant in ecash, which is quicker, and tell neither the sale nor its invoice: it can still be scanned."""
+    card: Rows = yield read_card(card_id)
+    sale: Rows = yield read_sale(invoice_id)
+    refusal = refuse_tap(card, sale, refuse_card)
+    if refusal:
+        return Declined(refusal)
+    payer, payee, amount_minor = card[0]["wallet_id"], sale[0]["wallet_id"], sale[0]["amount_minor"]
+    order = Order(payer, "ecash", f"tap-{invoice_id}", amount_minor, invoice_id=invoice_id, payee_wallet_id=payee)
+    return (yield from pay_once(order, operation_id))
+
+
 def confirm_invoice_before_its_sale(*, operation_id: UUID, invoice_id: int) -> Steps:
     """Mark the invoice paid and commit, then mark its sale: who dies in between leaves a sale that no retry marks."""
     yield Begin()
@@ -253,8 +265,8 @@ def _finishing(finish: Callable[[Row], Generator[Step, Any, str]], *names: str) 
     return {name: replace(OPERATIONS[name], steps=partial(OPERATIONS[name].steps, finish=finish)) for name in names}
 
 
-TAPPING = ("check_card", "request_nfc_payment", "pay_to_nfc_tag")
-PAYING = ("pay_invoice", "pay_address", "answer_nfc_request", "pay_to_nfc_tag")
+TAPPING = ("check_card", "request_nfc_payment", "pay_to_nfc_tag", "tap_sale")
+PAYING = ("pay_invoice", "pay_address", "answer_nfc_request", "pay_to_nfc_tag", "tap_sale")
 CARRYING_ON = ("poll_status", "settle_pending")
 
 BUGS: dict[str, Bug] = {
@@ -328,6 +340,13 @@ BUGS: dict[str, Bug] = {
                 for name in TAPPING
             },
             violates=("safebox/card-decides-answer",),
+        ),
+        Bug(
+            name="tap_leaves_open",
+            forgotten="A tap pays the merchant in ecash; the sale's invoice stays open, to be paid again by who scans it.",
+            operations=instead(OPERATIONS, tap_sale_in_ecash, "tap_sale"),
+            dropped=("payments.payments_destination_by_kind",),
+            violates=("safebox/sale-paid-once",),
         ),
         Bug(
             name="timeout_means_failed",

@@ -3,11 +3,11 @@
 Sound under concurrency at read committed. A transaction that moves money locks its wallets first, in the order of their
 ids; a row whose state decides (invoice, payment, request) is changed only from the state that it must have. The mint and
 the relay are asked between transactions: what they are asked about is written down before, and everybody who polls or
-sweeps the wallet later carries on from there. The life of a payment is told in payments.py, what a bug forgets in bugs.py;
-where an operation takes `pay` or `finish`, that is for a bug to put its own in place.
+sweeps the wallet later carries on from there. The life of a payment is told in payments.py, what cards do in cards.py, what
+a bug forgets in bugs.py; where an operation takes `pay` or `finish`, that is for a bug to put its own in place.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
@@ -30,6 +30,13 @@ from integrity.operation import (
     Unavailable,
     Value,
 )
+from integrity.reference.safebox.cards import (
+    answer_nfc_request,
+    check_card,
+    pay_to_nfc_tag,
+    request_nfc_payment,
+    tap_sale,
+)
 from integrity.reference.safebox.ledger import (
     Side,
     credit_and_notify,
@@ -42,7 +49,6 @@ from integrity.reference.safebox.payments import (
     Finish,
     Order,
     Pay,
-    answer_request,
     find_payment_for,
     find_payment_of,
     finish_payment,
@@ -124,79 +130,6 @@ def pay_address(
 ) -> Steps:
     """Pay to a Lightning address outside; the client's key makes its retries one payment."""
     return (yield from pay(Order(wallet_id, "address", f"address-{key}", amount_minor, address=address), operation_id))
-
-
-def check_card(*, operation_id: UUID, wallet_id: int, card_id: int, refuse: "Refuse | None" = None) -> Steps:
-    """A till asks, before it asks for money, whether a card can be used: it is told what the tap would be told."""
-    card: Rows = yield read_card(card_id)
-    refusal = (refuse or refuse_card)(card, wallet_id)
-    return Declined(refusal) if refusal else Ok({"card_id": card_id})
-
-
-def request_nfc_payment(
-    *, operation_id: UUID, wallet_id: int, card_id: int, amount_minor: int, refuse: "Refuse | None" = None
-) -> Steps:
-    """A customer taps a card: its wallet is asked, over a relay, for the money."""
-    card: Rows = yield read_card(card_id)
-    refusal = (refuse or refuse_card)(card, wallet_id)
-    if refusal:
-        return Declined(refusal)
-    made = Statement(
-        """
-        insert into safebox.nfc_requests (wallet_id, card_id, amount_minor, status, operation_id)
-        values (:wallet_id, :card_id, :amount_minor, 'open', :operation_id)
-        returning id
-        """,
-        {"wallet_id": wallet_id, "card_id": card_id, "amount_minor": amount_minor, "operation_id": operation_id},
-    )
-    request: Rows = yield from keep_trying(partial(alone, made))
-    nfc_request_id = request[0]["id"]
-    answer: Mapping[str, Value] = yield Request("relay", {"nfc_request_id": nfc_request_id})
-    if answer["status"] != "published":
-        return Unavailable("relay_did_not_answer")  # it may have passed the request on; if not, that one expires
-    return Ok({"nfc_request_id": nfc_request_id})
-
-
-def answer_nfc_request(*, operation_id: UUID, nfc_request_id: int, pay: Pay = pay_once) -> Steps:
-    """The card's wallet hears of a request, perhaps more than once: it pays in ecash, or says no."""
-    request: Rows = yield read_request(nfc_request_id)
-    if not request:
-        return Declined("unknown_request")
-    order = Order(
-        request[0]["card_wallet_id"],
-        "ecash",
-        f"nfc-{nfc_request_id}",
-        request[0]["amount_minor"],
-        payee_wallet_id=request[0]["wallet_id"],
-        nfc_request_id=nfc_request_id,
-    )
-    card_status = request[0]["card_status"]
-    refusal = None if card_status == "active" else f"card_{card_status}"
-    reply = yield from pay(order, operation_id, refusal="request_closed" if request[0]["status"] != "open" else refusal)
-    if isinstance(reply, Declined) and reply.reason in ("card_revoked", "card_expired", "insufficient_balance"):
-        rejected: Rows = yield from keep_trying(partial(alone, answer_request(nfc_request_id, "rejected")))
-        if not rejected:
-            return Declined("request_closed")
-    return reply
-
-
-def pay_to_nfc_tag(
-    *,
-    operation_id: UUID,
-    wallet_id: int,
-    card_id: int,
-    amount_minor: int,
-    key: int,
-    pay: Pay = pay_once,
-    refuse: "Refuse | None" = None,
-) -> Steps:
-    """Pay in ecash to the wallet behind a tag; the client's key makes its retries one payment."""
-    card: Rows = yield read_card(card_id)
-    refusal = (refuse or refuse_card)(card, wallet_id)
-    if refusal:
-        return Declined(refusal)
-    order = Order(wallet_id, "ecash", f"tag-{key}", amount_minor, payee_wallet_id=card[0]["wallet_id"])
-    return (yield from pay(order, operation_id))
 
 
 def poll_status(*, operation_id: UUID, wallet_id: int, finish: Finish = finish_payment) -> Steps:
@@ -360,39 +293,6 @@ def post_receipt(invoice: Row) -> Statement:
     return post("receipt", invoice["id"], invoice["confirmed_by"], legs)
 
 
-def read_card(card_id: int) -> Statement:
-    return Statement("select wallet_id, status from safebox.cards where id = :card_id", {"card_id": card_id})
-
-
-Refuse = Callable[[Rows, int], str | None]
-
-
-def refuse_card(card: Rows, wallet_id: int) -> str | None:
-    """Return why this card cannot be used by this wallet, if it cannot."""
-    if not card:
-        return "unknown_card"
-    if card[0]["status"] != "active":
-        return f"card_{card[0]['status']}"
-    return "own_card" if card[0]["wallet_id"] == wallet_id else None
-
-
-def read_request(nfc_request_id: int) -> Statement:
-    return Statement(
-        """
-        select
-            nfc_requests.wallet_id,
-            nfc_requests.amount_minor,
-            nfc_requests.status,
-            cards.wallet_id as card_wallet_id,
-            cards.status as card_status
-        from safebox.nfc_requests
-        join safebox.cards on cards.id = nfc_requests.card_id
-        where nfc_requests.id = :nfc_request_id
-        """,
-        {"nfc_request_id": nfc_request_id},
-    )
-
-
 def carry_on(first_wallet_id: int, last_wallet_id: int, finish: Finish) -> Generator[Step, Any, None]:
     """Bring what is under way in these wallets to its end: payments, paid invoices, and what has had its time."""
     under_way: Rows = yield find_under_way(first_wallet_id, last_wallet_id)
@@ -514,6 +414,7 @@ OPERATIONS = {
         Operation(
             "create_pos_sale", create_pos_sale, {"wallet_id": KeyOf("wallets"), "amount_minor": IntegerIn(100, 2_000)}
         ),
+        Operation("tap_sale", tap_sale, {"card_id": KeyOf("cards"), "invoice_id": KeyOf("invoices")}),
         Operation("poll_status", poll_status, {"wallet_id": KeyOf("wallets")}),
         Operation("settle_pending", settle_pending, {"wallet_id": KeyOf("wallets")}),
     )

@@ -398,15 +398,8 @@ def give_back(payment: Row) -> Generator[Step, Any, None]:
 def ask_mint(payment: Row) -> Request:
     """Ask the mint to melt the proofs, or to swap them for the payee: once, however often it is asked."""
     asked = {name: payment[name] for name in ("invoice_id", "address") if payment[name] is not None}
-    return Request(
-        "mint",
-        {
-            "do": "swap" if payment["kind"] == "ecash" else "melt",
-            "payment_id": payment["id"],
-            "amount_minor": payment["amount_minor"],
-            **asked,
-        },
-    )
+    doing: dict[str, Value] = {"do": "swap"} if payment["kind"] == "ecash" else {"do": "melt", **asked}
+    return Request("mint", {**doing, "payment_id": payment["id"], "amount_minor": payment["amount_minor"]})
 
 
 def answer_request(nfc_request_id: int, status: str) -> Statement:

@@ -68,6 +68,8 @@ def notifications(*values: Sequence[Any]) -> list[dict[str, Any]]:
 
 ADDRESS = {"wallet_id": 2, "address": "shop@example.org", "amount_minor": 10, "key": 7}
 ADDRESSED = (5, 2, "address", "address-7", None, "shop@example.org", None, None, 10, 2, 16)
+SALE_OF_20 = ("create_pos_sale", {"wallet_id": 3, "amount_minor": 20})
+TAP = {"card_id": 1, "invoice_id": 6}
 INVOICED = (4, 1, "invoice", "invoice-4", 4, None, None, None, 7, 2, 32)
 SETTLED_4 = entries(
     (22, "in_flight", None, "settlement", -32, 4, op(9)),
@@ -260,6 +262,54 @@ PLAYED: Mapping[str, Played] = {
     "one's own card is tapped": Played(
         "request_nfc_payment", {"wallet_id": 2, "card_id": 1, "amount_minor": 30}, Declined("own_card")
     ),
+    "a sale's invoice is paid by a tap, and it awaits the mint's word": Played(
+        "tap_sale",
+        TAP,
+        Ok({"payment_id": 5, "status": "settled"}),
+        {
+            "payments": payments((5, 2, "invoice", "invoice-6", 6, None, None, None, 20, 2, 24, 1, "settled", "this")),
+            "proofs": proofs(
+                (4, 2, 16, "spent", 5, op(4)),
+                (7, 2, 8, "spent", 5, op(6)),
+                (11, 2, 2, "unspent", None, "this"),
+                (12, 2, 1, "unspent", None, "this"),
+            ),
+            "wallets": wallets((2, "box-2", 7, 3)),
+            "entries": entries(
+                (22, "wallet", 2, "hold", -24, 5, "this"),
+                (23, "in_flight", None, "hold", 24, 5, "this"),
+                (24, "in_flight", None, "settlement", -24, 5, "this"),
+                (25, "wallet", 2, "settlement", 3, 5, "this"),
+                (26, "mint", None, "settlement", 20, 5, "this"),
+                (27, "fees", None, "settlement", 1, 5, "this"),
+            ),
+            "notifications": notifications((6, 2, 3, "SENT", 20, None, 5, "this")),
+        },
+        before=(SALE_OF_20,),
+    ),
+    "a sale is tapped twice": Played(
+        "tap_sale", TAP, Ok({"payment_id": 5, "status": "settled"}), before=(SALE_OF_20, ("tap_sale", TAP))
+    ),
+    "a sale that was tapped is scanned from the same wallet": Played(
+        "pay_invoice",
+        {"wallet_id": 2, "invoice_id": 6},
+        Ok({"payment_id": 5, "status": "settled"}),
+        before=(SALE_OF_20, ("tap_sale", TAP)),
+    ),
+    "a sale that was tapped is scanned from another wallet": Played(
+        "pay_invoice",
+        {"wallet_id": 1, "invoice_id": 6},
+        Declined("invoice_closed"),
+        before=(SALE_OF_20, ("tap_sale", TAP), ("pay_invoice", {"wallet_id": 1, "invoice_id": 4})),
+    ),
+    "a sale that has had its time is tapped": Played(
+        "tap_sale", {"card_id": 1, "invoice_id": 3}, Declined("invoice_closed")
+    ),
+    "what is no sale is tapped": Played("tap_sale", {"card_id": 1, "invoice_id": 4}, Declined("unknown_sale")),
+    "what is no sale is tapped with a card that has expired": Played(
+        "tap_sale", {"card_id": 3, "invoice_id": 4}, Declined("card_expired")
+    ),
+    "a merchant taps its own card": Played("tap_sale", {"card_id": 1, "invoice_id": 2}, Declined("own_card")),
     "a card's wallet pays": Played(
         "answer_nfc_request",
         {"nfc_request_id": 3},

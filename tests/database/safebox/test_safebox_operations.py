@@ -23,7 +23,7 @@ from integrity.reference.safebox.system import SAFEBOX
 from integrity.sql.parameters import number_parameters
 from integrity.systems.service import Context, ServiceSettings
 from integrity.systems.system import Bug
-from tests.database.safebox.calls import ADDRESS, PLAYED, REFUSING, SILENT
+from tests.database.safebox.calls import ADDRESS, PLAYED, REFUSING, SALE_OF_20, SILENT, TAP
 from tests.database.safebox.world import FILES, NOW, WORLD
 from tests.database.worlds import PostgresEngine, postgres_world
 
@@ -140,6 +140,7 @@ ASKING: Mapping[str, Mapping[str, Any]] = {
     "request_nfc_payment": {"wallet_id": 1, "card_id": 1, "amount_minor": 30},
     "answer_nfc_request": {"nfc_request_id": 3},
     "pay_to_nfc_tag": {"wallet_id": 1, "card_id": 1, "amount_minor": 10, "key": 9},
+    "tap_sale": TAP,
 }
 
 
@@ -148,6 +149,7 @@ ASKING: Mapping[str, Mapping[str, Any]] = {
 def test_what_the_mint_or_the_relay_does_not_give_is_unavailable_and_what_is_left_is_right(
     box: Played, operation: str, settings: ServiceSettings
 ) -> None:
+    box.call(*SALE_OF_20)
     box.mint = box.relay = settings
     party = "relay" if operation == "request_nfc_payment" else "mint"
     assert box.call(operation, ASKING[operation])[0] == Unavailable(f"{party}_did_not_answer")
@@ -233,14 +235,30 @@ def test_a_handler_that_does_not_die_marks_its_sale(box: Played) -> None:
     assert box.find_violated() == set()
 
 
-def test_a_card_that_has_expired_is_used_where_only_revoked_ones_are_refused(box: Played) -> None:
-    bug = SAFEBOX.bugs["expired_card"]
-    for operation in ("check_card", "request_nfc_payment", "pay_to_nfc_tag"):
-        given = {name: 10 for name in ("amount_minor", "key") if name in SAFEBOX.operations[operation].arguments}
-        for card_id, answer in ((1, Ok), (2, Declined), (3, Ok)):
-            reply, _ = box.call(operation, {"wallet_id": 1, "card_id": card_id, **given}, bug=bug)
-            assert isinstance(reply, answer), (operation, card_id)
-            given = {name: value + 1 for name, value in given.items()}
+@pytest.mark.parametrize("bug", [None, SAFEBOX.bugs["expired_card"]], ids=["sound", "bug"])
+def test_a_card_that_has_expired_is_refused_but_where_only_revoked_ones_are(box: Played, bug: Bug | None) -> None:
+    box.call("create_pos_sale", {"wallet_id": 1, "amount_minor": 20})
+    given = {"wallet_id": 1, "amount_minor": 10, "key": 10, "invoice_id": 6}
+    for operation in ("check_card", "request_nfc_payment", "pay_to_nfc_tag", "tap_sale"):
+        asked = {name: value for name, value in given.items() if name in SAFEBOX.operations[operation].arguments}
+        replies = [box.call(operation, {**asked, "card_id": card_id}, bug=bug)[0] for card_id in (1, 2, 3)]
+        reasons = [reply.reason for reply in replies if isinstance(reply, Declined) and reply.reason.startswith("card_")]
+        assert reasons == (["card_revoked"] if bug else ["card_revoked", "card_expired"]), operation
+
+
+@pytest.mark.parametrize("bug", [None, SAFEBOX.bugs["tap_leaves_open"]], ids=["sound", "bug"])
+def test_who_scans_a_sale_that_a_tap_has_paid_pays_again_only_where_the_tap_leaves_it_open(
+    box: Played, bug: Bug | None
+) -> None:
+    if bug:
+        with closing(box.target.connect()) as connection:
+            connection.execute("alter table safebox.payments drop constraint payments_destination_by_kind")
+    box.call(*SALE_OF_20)
+    assert isinstance(box.call("tap_sale", TAP, bug=bug)[0], Ok)
+    box.call("confirm_invoice", {"invoice_id": 6}, bug=bug)  # the mint was paid: in ecash too, by somebody outside
+    received = box.ask("select sum(amount_minor) from safebox.entries where wallet_id = 3")
+    assert received == [(40 if bug else 20,)]
+    assert box.find_violated() == (set(bug.violates) if bug else set())
 
 
 def test_a_timeout_taken_for_a_failure_gives_back_what_the_mint_may_have_paid(box: Played) -> None:

@@ -299,6 +299,24 @@ VIOLATIONS: Mapping[str, Violation] = {
             (2, 3, 3, "expired", "credited", 3, op(10), None),
         ),
     ),
+    "sale-paid-once": Violation(
+        (
+            # taps that paid directly: a sale that was scanned, too, one that had its time, what is no sale
+            *(
+                f"insert into safebox.payments (id, wallet_id, kind, key, invoice_id, payee_wallet_id, amount_minor,"
+                f" fee_reserve_minor, held_minor, fee_minor, status, operation_id, created_at, ended_at) values"
+                f" ({number}, 1, 'ecash', 'tap-{invoice_id}', {invoice_id}, {payee}, {amount_minor}, 0, {amount_minor}, 0,"
+                f" 'settled', '{op(number)}', '{at('18:05:00')}', '{at('18:05:01')}')"
+                for number, invoice_id, payee, amount_minor in ((21, 2, 2, 48), (22, 3, 3, 9), (23, 5, 2, 5))
+            ),
+        ),
+        rows(
+            "pos_sale_id wallet_id invoice_id amount_minor invoice_status receipts_minor direct_minor operation_id"
+            " direct_operation_ids",
+            (1, 2, 2, 48, "credited", 48, 48, op(3), op(21)),
+            (2, 3, 3, 9, "expired", 0, 9, op(10), op(22)),
+        ),
+    ),
     "notified-exactly-once": Violation(
         (
             "delete from safebox.notifications where id = 5",
