@@ -16,12 +16,14 @@ from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import Advanced, Job, Noted
+from integrity.numbers import counted
 from integrity.project import Project
 from integrity.queries import examine as examining
 from integrity.queries.examine import Examination
 from integrity.queries.load import find_query, load_queries
 from integrity.queries.run import show_query
 from integrity.registry import Registry
+from integrity.runs.unfinished import find_systems_that_ran
 from integrity.seeds.load import Mode, seed_system, seeder_of
 from integrity.sql.file import SqlFile
 from integrity.sql.parameters import read_value
@@ -47,13 +49,15 @@ class ChosenQueries:
     Args:
         systems: those of them that are about one are about these.
         known: all systems.
-        is_named: somebody named the queries, or their system: none of them is left out.
+        is_named: somebody named the queries, or their system: none of them is left out as its system is not there.
+        are_each_named: somebody named each: none is left out as there was no run.
     """
 
     queries: Sequence[SqlFile]
     systems: Sequence[str]
     known: Registry
     is_named: bool
+    are_each_named: bool = False
 
 
 def choose_one(project: Project, name: str, pairs: Sequence[str] = ()) -> ChosenQuery:
@@ -92,7 +96,7 @@ def choose(project: Project, *, names: Sequence[str] = (), system_name: str | No
         said = f"no query of {system_name} was named" if names else f"there is no query of {system_name}"
         raise UsageError(said, hint=f"`{typed('queries list')}` shows their names.")
     about = dict.fromkeys(name for query in queries if (name := _system_of(query)) in registry)
-    return ChosenQueries(queries, tuple(about), registry, is_named=bool(names or system_name))
+    return ChosenQueries(queries, tuple(about), registry, is_named=bool(names or system_name), are_each_named=bool(names))
 
 
 def ask(chosen: ChosenQuery, target: Target, project: Project, *, limit: int) -> Rows:
@@ -125,6 +129,8 @@ def examine(
             target = stack.enter_context(target.make_scratch("queries"))
             yield from _fill(target, [chosen.known.find(name) for name in chosen.systems], scale)
         queries = yield from _leave_out_missing(chosen, target)
+        if not chosen.are_each_named:
+            queries = yield from _without_runs_that_were_not(queries, target)
         session, now = stack.enter_context(_open_session(target))
         refused = _find_refused(session, queries, project)
         examined: list[Examination] = []
@@ -159,6 +165,18 @@ def _leave_out_missing(chosen: ChosenQueries, target: Target) -> Job[list[SqlFil
     for name in sorted(missing & own if own else missing):  # of ours nothing is said where there are the project's own
         yield Noted(f"{name} is not in the database: its queries are left out")
     return left
+
+
+def _without_runs_that_were_not(queries: list[SqlFile], target: Target) -> Job[list[SqlFile]]:
+    """Leave out what is asked of a run alone, where no run of its system is recorded; say so."""
+    of_runs = {query.name: _system_of(query) for query in queries if query.is_of_a_run}
+    ran = find_systems_that_ran(target) if of_runs else set()
+    left_out = {name: system for name, system in of_runs.items() if system not in ran}
+    if left_out:
+        named = " or ".join(dict.fromkeys(left_out.values()))
+        many = counted(len(left_out), "query about a run is", "queries about a run are")
+        yield Noted(f"no run of {named} is recorded: {many} left out")
+    return [query for query in queries if query.name not in left_out]
 
 
 def _system_of(query: SqlFile) -> str:

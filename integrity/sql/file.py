@@ -118,6 +118,11 @@ class SqlFile:
         return {parameter.name: parameter.type for parameter in self.parameters}
 
     @property
+    def is_of_a_run(self) -> bool:
+        """Whether it is asked of one run, whose id is taken from the database."""
+        return any("run_id" in sample.names for sample in self.samples)
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """The parameters that the query uses, in order of first appearance: all that are declared."""
         return find_parameters(self.text)

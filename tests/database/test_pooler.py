@@ -92,7 +92,7 @@ def test_a_hold_is_seen_through_the_pooler_and_past_it_and_goes_with_its_owner(p
 
 
 def test_what_needs_sessions_for_itself_is_refused_by_name(pooled: Target, database: Target) -> None:
-    needs = "goes through a pooler, and what is made beside it needs sessions"
+    needs = "goes through a pooler, and what is made beside it needs the server's sessions"
     with pytest.raises(DatabaseError, match=needs) as refused, pooled.make_scratch("race"):
         pass
     assert "Name the server itself" in str(refused.value)

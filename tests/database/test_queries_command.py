@@ -231,3 +231,14 @@ def test_a_query_of_the_project_about_no_system_is_asked_without_being_named(
     url = f"sqlite:///{tmp_path}/shop.db"
     code, out, err = run(capsys, "run", "--database", url, "--project", str(tmp_path), "--json")
     assert (code, [each["query"] for each in json.loads(out)["queries"]], err) == (0, ["one"], "")
+
+
+def test_what_is_asked_of_a_run_is_left_out_where_there_was_none(
+    capsys: pytest.CaptureFixture[str], seeded: Target
+) -> None:
+    """A world that was only seeded came out unknown."""
+    url = ("--database", seeded.text)
+    code, out, err = run(capsys, "run", "--system", "ghostpass", *url)
+    assert "no run of ghostpass is recorded: 2 queries about a run are left out" in err
+    assert (code == 3, "webhooks-applied" in out) == (False, False)
+    assert run(capsys, "run", "ghostpass/webhooks-applied", *url)[0] == 3

@@ -343,7 +343,7 @@ VIOLATIONS: Mapping[str, Violation] = {
         rows(
             "run_id operation client arguments reply returned_at operation_id",
             ("r1", "send_whatsapp", 1, {}, {}, at("18:00:00"), op(2)),
-            ("r1", "receive_provider_event", 1, {}, {}, at("18:00:01"), op(8)),
+            ("r1", "receive_provider_event", 1, {"event_id": "whatsapp-2-sent"}, {}, at("18:00:01"), op(8)),
             ("r1", "send_email", 1, {}, {}, at("18:04:00"), op(6)),
             ("r1", "create_checkout", 1, {}, {}, at("18:05:00"), op(11)),
             ("r1", "upload_media", 1, {}, {}, at("18:07:00"), op(16)),
