@@ -84,15 +84,20 @@ class PostgresConnection:
     async def open(self) -> None:
         self._prepared, self._columns, self._begin = {}, {}, ""
         self._session_settings = Conduct.session_settings
+        self.abort()
         await self._connect()
+        is_ready = False
         try:
             if may_be_pooled(self._target) and not self._is_pooled and await self._find_pooler():
                 self._is_pooled = True
             if not self._is_pooled:
                 await self._set_up()
+            is_ready = True
         except StatementFailed as failure:
-            self.abort()
             raise self._target.unreachable(failure) from None
+        finally:
+            if not is_ready:  # nobody will close what was not handed out: the run may be over, too
+                self.abort()
 
     async def _connect(self) -> None:
         try:
