@@ -199,6 +199,7 @@ def test_what_a_file_got_since_is_told_of(file_venue: Target) -> None:
 
 
 def test_an_empty_database_is_not_worth_keeping(database: Target, tmp_path: Path) -> None:
+    (tmp_path / "none.db").touch()
     for target in (database, Target.parse(f"sqlite:///{tmp_path}/none.db")):
         with pytest.raises(SeedError, match="there is nothing to keep"):
             take(target)
