@@ -129,6 +129,11 @@ def test_an_audit_says_what_holds_and_shows_what_does_not(venue: Place, run: Run
         assert {found["verdict"] for found in judged.values()} == {"holds", "violated"}
 
 
+def said(ran: Ran) -> str:
+    """Return what was printed, however its lines were broken."""
+    return " ".join(ran.out.split())
+
+
 def test_a_run_bears_a_fault_and_its_calls_are_judged(venue: Place, run: Run) -> None:
     words = ("--system", "ghostpass", "--duration", "1s", "--clients", "3", "--seed", "1")
     # On a busy machine a second is too short for the profile's limit, and that is told by 3.
@@ -138,10 +143,12 @@ def test_a_run_bears_a_fault_and_its_calls_are_judged(venue: Place, run: Run) ->
         assert "What was recorded" not in refused.err
         return
     ran = run(venue, "run", "hammer", *words)
-    assert (ran.code, re.search(r"thresholds: 1 (passed|not measured)", ran.out) is not None) in ((0, True), (3, True)), ran
+    assert (ran.code, re.search(r"thresholds: 1 (passed|not measured)", said(ran)) is not None) in ((0, True), (3, True)), (
+        ran
+    )
     # Sessions end as this role may end them; that makes calls fail, whose share is over the profile's limit or is not.
     ran = run(venue, "run", "hammer", *words, "--fault", "backend_terminated@20%-60%")
-    assert (ran.code in (0, 3, 4), re.search(r"[1-9]\d* backends terminated", ran.out) is not None) == (True, True), ran
+    assert (ran.code in (0, 3, 4), re.search(r"[1-9]\d* backends? terminated", said(ran)) is not None) == (True, True), ran
     judged = run(venue, "validate", "--system", "ghostpass")
     assert (judged.code, judged.out.endswith("All 35 invariants hold.\n")) == (0, True), judged
     after = run(venue, "health", "--after")
