@@ -23,7 +23,6 @@ def _suite(text: str) -> dict[str, str | bytes]:
 SETTINGS = [
     bad("list", "integrity.toml:1:6: cannot be read", files=_toml("this is no TOML")),
     bad("list", "integrity.toml: cannot be read", "utf-8", files=_toml(b"[database]\nurl = '\xff'\n")),
-    bad("list", "integrity.toml:1:1: cannot be read", files=_toml(b"\xef\xbb\xbf[database]\n")),
     bad("list", "integrity.toml: databse", "Known sections", files=_toml("[databse]\nurl = 'x'\n")),
     bad("validate", "integrity.toml: database.urll", files=_toml("[database]\nurll = 'x'\n")),
     bad("list", "integrity.toml: profiles", files=_toml("profiles = 5\n")),
