@@ -108,7 +108,7 @@ def test_what_a_run_still_owes_is_listed_and_not_held_against_the_system(venue: 
     assert ended.result.owed is not None
     assert ended.result.owed.webhooks >= pending > 0
     assert ended.result.unfinished == Unfinished(counts={"fundings that the processor has not settled": pending})
-    assert f"by the rows: {pending} fundings that" in " ".join(render_run(ended.result).split())
+    assert f"by the rows: {pending:,} fundings that" in " ".join(render_run(ended.result).split())
     assert ended.result.settled_at_us is None
     assert "Not settled at its end: what waits for that is not judged as stuck." in render_run(ended.result)
     assert stuck(venue, GHOSTPASS) == stuck(venue, GHOSTPASS, later=timedelta(hours=9)) == {}
