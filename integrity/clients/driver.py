@@ -1,4 +1,4 @@
-"""The driver: carries out an operation's steps on one connection and says how the call ended.
+"""The driver: the carrier that carries out an operation's steps on one connection and says how the call ended.
 
 The loop is written once; what differs between engines is a Connection (connection.py). What a client may conclude is
 decided here, and only from what it can know:
@@ -15,10 +15,10 @@ decided here, and only from what it can know:
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
+from integrity.clients.carrier import Abandon, Returned
 from integrity.clients.connection import Connection
 from integrity.errors import Unreachable
 from integrity.history import Outcome
@@ -68,35 +68,6 @@ PAUSE_S = 0.002
 PAUSE_S_MOST = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
-    """The client dies in the middle of a call.
-
-    Args:
-        after: how many steps it has carried out by then; None: it dies as soon as something was committed.
-        in_flight: it dies with the next step sent and not answered; else before sending it.
-    """
-
-    after: int | None
-    in_flight: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """How a call ended: see history.Call for the fields.
-
-    Args:
-        writes_ms: how long each commit took that wrote, from when it was sent until it was answered.
-    """
-
-    outcome: Outcome
-    reply: Mapping[str, Value] | None
-    error: str
-    attempts: int
-    was_abandoned: bool = False
-    writes_ms: tuple[float, ...] = field(default=(), compare=False)
-
-
 class _Restart(Exception):
     """A serialization failure or deadlock, with nothing committed yet."""
 
@@ -138,15 +109,7 @@ class Driver:
         push: Callable[[Rows], None] | None = None,
         answered: Callable[[], None] | None = None,
     ) -> Returned:
-        """Return how the call ended; never raises for what the database or the operation does.
-
-        Args:
-            arguments: with operation_id.
-            request: reacts to a Request step; its answer reaches the operation after the reaction's latency.
-            push: takes the events of Push steps; None: nobody listens.
-            answered: is told when an answer that took a while has come, before the operation is; None: nobody asks.
-            abandon: when the client dies in this call; not at all when the call has fewer steps.
-        """
+        """See carrier.Carrier."""
         self._abandon, self._step_count, self._may_have_effect = abandon, 0, False
         self._request, self._push, self._answered = request, push, answered
         self._attempts = 0

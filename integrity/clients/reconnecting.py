@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from integrity.clients.connection import Connection
+from integrity.clients.carrier import Link
 from integrity.errors import Unreachable
 
 PAUSE_S_MOST = 1.0
@@ -26,7 +26,7 @@ class Reconnector:
         self._reviving = asyncio.Lock()
         self.count = 0
 
-    async def ensure(self, connection: Connection, random: Random) -> None:
+    async def ensure(self, connection: Link, random: Random) -> None:
         """Return when the connection is open.
 
         Raises:

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any, Protocol
 from uuid import UUID
 
+from integrity.clients.carrier import Abandon, Carrier, Returned
 from integrity.clients.deliveries import CausingCall, Deliveries, Due
-from integrity.clients.driver import Abandon, Driver, Returned
 from integrity.domain import World
 from integrity.faults.conduct import Conduct
 from integrity.history import (
@@ -102,7 +102,7 @@ class Caller:
         self._keeps_settlements = keeps_settlements
         self._drawn = 0
         self._turn_at = profile.hot_turn_calls or None
-        self._in_flight: dict[Driver, UnderWay] = {}
+        self._in_flight: dict[Carrier, UnderWay] = {}
         self.conduct = conduct or Conduct(profile.services, system.services)
         self.services = OutsideServices(
             system, conduct=self.conduct, clock=clock, deliveries=self.deliveries, append=history.append_request
@@ -126,7 +126,7 @@ class Caller:
 
     async def call(
         self,
-        driver: Driver,
+        carrier: Carrier,
         client: Client,
         operation: str,
         arguments: Mapping[str, Any],
@@ -150,14 +150,14 @@ class Caller:
         self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
         abandon = self._draw_abandon(operation, client.sources.draws)
         asking = Asking(self.services, operation_id, client, CausingCall(operation, intended_at_us))
-        self._in_flight[driver] = UnderWay(operation, arguments, invoked_at_us, asking)
+        self._in_flight[carrier] = UnderWay(operation, arguments, invoked_at_us, asking)
 
         def pushed(events: Rows) -> None:
             if push is not None:
                 push(operation_id, events)
 
         try:
-            returned = await driver.call(
+            returned = await carrier.call(
                 self.operations[operation],
                 {**arguments, "operation_id": operation_id},
                 asking.request,
@@ -170,7 +170,7 @@ class Caller:
             self.measures.add(operation, Returned(Outcome.UNKNOWN, None, "not waited for at the end of the run", 1), 0)
             raise
         finally:
-            del self._in_flight[driver]
+            del self._in_flight[carrier]
         returned_at_us = self.clock.now_us()
         self._append_soon(
             encode_returned(
@@ -207,11 +207,11 @@ class Caller:
         """
         self._append_received(map(encode_received, events))
 
-    async def deliver(self, driver: Driver, client: Client, due: Due) -> None:
+    async def deliver(self, carrier: Carrier, client: Client, due: Due) -> None:
         """Make the call of a delivery; it is owed until it was answered."""
         if due.meeting is not None:
             await due.meeting.wait()
-        outcome = (await self.call(driver, client, due.operation, due.arguments, due.at_us)).outcome
+        outcome = (await self.call(carrier, client, due.operation, due.arguments, due.at_us)).outcome
         now_us = self.clock.now_us()
         if not outcome.is_answer:
             self.deliveries.send_again(due, now_us)
@@ -237,14 +237,14 @@ class Caller:
     def hang_up(self) -> int:
         """Cut off the calls that have waited longer than clients do, or come from a device that is offline; say how many.
 
-        What becomes of such a call depends on how far it was: see driver.py.
+        What becomes of such a call depends on how far it was: see the carriers.
         """
         conduct, now_us, count = self.conduct, self.clock.now_us(), 0
-        for driver, call in list(self._in_flight.items()):
+        for carrier, call in list(self._in_flight.items()):
             waited_us = now_us - call.invoked_at_us
             is_impatient = conduct.patience_s is not None and waited_us > conduct.patience_s * 1_000_000
             if is_impatient or conduct.is_offline(call.arguments):
-                driver.connection.abort()
+                carrier.connection.abort()
                 count += 1
         conduct.counts["calls given up on"] += count
         return count

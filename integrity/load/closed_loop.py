@@ -2,11 +2,10 @@
 
 import asyncio
 from bisect import bisect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from itertools import accumulate
 
-from integrity.clients.connection import Connection
-from integrity.clients.driver import Driver
+from integrity.clients.carrier import Carrier, Carry
 from integrity.clients.reconnecting import Reconnector
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
@@ -16,11 +15,11 @@ IDLE_S = 0.005
 
 
 class ClosedLoop:
-    """N clients on N connections.
+    """N clients on N connections, a carrier each.
 
     Args:
         stopping: when set, no new call is drawn; set when the time is up, or the last call is begun.
-        connect: makes a connection, not yet open.
+        carry: makes what carries a client's calls.
     """
 
     def __init__(
@@ -29,7 +28,7 @@ class ClosedLoop:
         caller: Caller,
         *,
         seed: int,
-        connect: Callable[[], Connection],
+        carry: Carry,
         reconnector: Reconnector,
         stopping: asyncio.Event,
     ) -> None:
@@ -41,38 +40,38 @@ class ClosedLoop:
         self._names = list(profile.operations)
         self._limits = list(accumulate(profile.weights[name] for name in self._names))
         self._clients = [
-            (client, Driver(connect(), client.sources.pauses))
+            (client, carry(client.sources.pauses))
             for client in (Client(number, Sources(seed, f"client-{number}")) for number in range(profile.clients))
         ]
 
     async def open(self) -> None:
         """Connect all clients."""
-        for _, driver in self._clients:
-            await driver.connection.open()
+        for _, carrier in self._clients:
+            await carrier.connection.open()
 
     async def run(self) -> None:
         """Call until stopping is set; return when every client's last call has returned."""
         timer = asyncio.get_running_loop().call_later(self._duration_s, self._stopping.set)
         try:
-            await self._all(self._work(client, driver) for client, driver in self._clients)
+            await self._all(self._work(client, carrier) for client, carrier in self._clients)
         finally:
             timer.cancel()
 
     async def drain(self) -> None:
         """Make the deliveries that are owed; return when none is."""
-        await self._all(self._empty(client, driver) for client, driver in self._clients)
+        await self._all(self._empty(client, carrier) for client, carrier in self._clients)
 
     async def close(self) -> None:
-        for _, driver in self._clients:
-            await driver.connection.close()
+        for _, carrier in self._clients:
+            await carrier.connection.close()
 
     def abort(self) -> None:
         """Cut all connections: calls under way end as unknown or failed."""
-        for _, driver in self._clients:
-            driver.connection.abort()
+        for _, carrier in self._clients:
+            carrier.connection.abort()
 
-    async def _work(self, client: Client, driver: Driver) -> None:
-        caller, connection, stopping = self._caller, driver.connection, self._stopping
+    async def _work(self, client: Client, carrier: Carrier) -> None:
+        caller, connection, stopping = self._caller, carrier.connection, self._stopping
         deliveries, now_us, draws = caller.deliveries, caller.clock.now_us, client.sources.draws
         names, limits = self._names, self._limits
         while not stopping.is_set():
@@ -81,7 +80,7 @@ class ClosedLoop:
             due = deliveries.take(now_us())
             if due is not None:
                 self._count()
-                await caller.deliver(driver, client, due)
+                await caller.deliver(carrier, client, due)
             else:
                 operation = names[bisect(limits, draws.random() * limits[-1])]
                 arguments = caller.draw(operation, draws)
@@ -89,7 +88,7 @@ class ClosedLoop:
                     await asyncio.sleep(IDLE_S)
                     continue
                 self._count()
-                await caller.call(driver, client, operation, arguments, None)
+                await caller.call(carrier, client, operation, arguments, None)
 
     def _count(self) -> None:
         """Count a call that begins; with the last one there are to be no more."""
@@ -98,16 +97,16 @@ class ClosedLoop:
             if not self._calls_left:
                 self._stopping.set()
 
-    async def _empty(self, client: Client, driver: Driver) -> None:
+    async def _empty(self, client: Client, carrier: Carrier) -> None:
         deliveries, clock = self._caller.deliveries, self._caller.clock
         while deliveries.outstanding:
             due = deliveries.take(clock.now_us())
             if due is None:
                 await asyncio.sleep(IDLE_S)  # owed later, or another client is at it
                 continue
-            if not driver.connection.is_open:
-                await self._reconnector.ensure(driver.connection, client.sources.pauses)
-            await self._caller.deliver(driver, client, due)
+            if not carrier.connection.is_open:
+                await self._reconnector.ensure(carrier.connection, client.sources.pauses)
+            await self._caller.deliver(carrier, client, due)
 
     @staticmethod
     async def _all(works: Iterable[Coroutine[None, None, None]]) -> None:

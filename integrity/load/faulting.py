@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from integrity.clients.carrier import Carrier
 from integrity.clients.connection import Connection, make_connection
+from integrity.clients.driver import Driver
 from integrity.domain import Key
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
@@ -93,6 +95,10 @@ class Faulting:
             return make_connection(self._target, self._schemas, conduct=self.conduct)
         target = proxy.target(self._target)
         return make_connection(target, self._schemas, conduct=self.conduct, startup=proxy.settings)
+
+    def carry(self, random: Random) -> Carrier:
+        """Return what carries calls by SQL, on such a connection of its own."""
+        return Driver(self.connect(), random)
 
     def start(
         self,

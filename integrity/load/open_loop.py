@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from integrity.clients.connection import Connection
+from integrity.clients.carrier import Carrier, Carry
 from integrity.clients.deliveries import Due
-from integrity.clients.driver import Driver
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import KeyOf
 from integrity.load.arrivals import Arrival, schedule
@@ -30,7 +29,7 @@ class OpenLoop:
     Args:
         profile: scaled already.
         stopping: when set, nothing more arrives; set at the end of the schedule.
-        connect: makes a connection, not yet open.
+        carry: makes what carries calls, on a connection of its own.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class OpenLoop:
         caller: Caller,
         *,
         seed: int,
-        connect: Callable[[], Connection],
+        carry: Carry,
         reconnector: Reconnector,
         stopping: asyncio.Event,
     ) -> None:
@@ -64,8 +63,8 @@ class OpenLoop:
         self._is_busy = bytearray(profile.clients)
         self._turns: dict[tuple[int, str], int] = {}
         self._senders: list[Client] = []
-        self._drivers = [Driver(connect(), Random(f"{seed}/pauses/{n}")) for n in range(profile.connections)]
-        self._idle: asyncio.LifoQueue[Driver] = asyncio.LifoQueue()  # last in first out: the warm ones first
+        self._carriers = [carry(Random(f"{seed}/pauses/{n}")) for n in range(profile.connections)]
+        self._idle: asyncio.LifoQueue[Carrier] = asyncio.LifoQueue()  # last in first out: the warm ones first
 
     def _session(self, number: int) -> Client:
         """Return a person with what is theirs: the pools' shared keys go to several."""
@@ -74,9 +73,9 @@ class OpenLoop:
 
     async def open(self) -> None:
         """Connect the whole pool."""
-        for driver in self._drivers:
-            await driver.connection.open()
-            self._idle.put_nowait(driver)
+        for carrier in self._carriers:
+            await carrier.connection.open()
+            self._idle.put_nowait(carrier)
 
     async def run(self) -> None:
         """Make every call of the schedule, and set stopping at its end; return when the last call has returned.
@@ -107,15 +106,15 @@ class OpenLoop:
         await self._settle()
 
     async def close(self) -> None:
-        for driver in self._drivers:
-            await driver.connection.close()
+        for carrier in self._carriers:
+            await carrier.connection.close()
 
     def abort(self) -> None:
         """Cut all connections and calls: those under way end as unknown or failed."""
         for task in self._in_flight:
             task.cancel()
-        for driver in self._drivers:
-            driver.connection.abort()
+        for carrier in self._carriers:
+            carrier.connection.abort()
 
     async def _dispatch_arrivals(self) -> None:
         """Make every call at its time, piece by piece of the shape; return at the end of the last piece."""
@@ -193,11 +192,11 @@ class OpenLoop:
         self, session: int, client: Client, operation: str, arguments: Mapping[str, Any], intended_at_us: int
     ) -> None:
         try:
-            driver = await self._borrow()
+            carrier = await self._borrow()
             try:
-                await self._caller.call(driver, client, operation, arguments, intended_at_us)
+                await self._caller.call(carrier, client, operation, arguments, intended_at_us)
             finally:
-                self._idle.put_nowait(driver)
+                self._idle.put_nowait(carrier)
         finally:
             self._is_busy[session] = 0
 
@@ -217,22 +216,22 @@ class OpenLoop:
 
     async def _deliver(self, due: Due) -> None:
         client = self._senders.pop() if self._senders else Client(self._caller.take_number(), self._sender)
-        driver = await self._borrow()
+        carrier = await self._borrow()
         try:
-            await self._caller.deliver(driver, client, due)
+            await self._caller.deliver(carrier, client, due)
         finally:
-            self._idle.put_nowait(driver)
+            self._idle.put_nowait(carrier)
             self._senders.append(client)
 
-    async def _borrow(self) -> Driver:
-        driver = await self._idle.get()
-        if not driver.connection.is_open:
+    async def _borrow(self) -> Carrier:
+        carrier = await self._idle.get()
+        if not carrier.connection.is_open:
             try:
-                await self._reconnector.ensure(driver.connection, self._dispatch.pauses)
+                await self._reconnector.ensure(carrier.connection, self._dispatch.pauses)
             except BaseException:
-                self._idle.put_nowait(driver)
+                self._idle.put_nowait(carrier)
                 raise
-        return driver
+        return carrier
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)

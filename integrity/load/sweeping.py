@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from integrity.clients.carrier import Carrier, Carry
 from integrity.clients.connection import Connection
 from integrity.clients.driver import Driver
 from integrity.errors import Unreachable
@@ -35,6 +36,10 @@ OpenCalls = list[tuple[str, Mapping[str, Any]]]
 class Sweeping:
     """Takes up what is open.
 
+    Args:
+        carry: makes what carries its calls.
+        connect: makes a connection to the database, not yet open, for what is asked of the rows.
+
     Attributes:
         still_open: operation -> rows that it was to take up and that are open.
         is_settled: nothing is open, or nothing more comes of asking.
@@ -42,7 +47,14 @@ class Sweeping:
     """
 
     def __init__(
-        self, system: System, caller: Caller, *, seed: int, began_at: datetime, connect: Callable[[], Connection]
+        self,
+        system: System,
+        caller: Caller,
+        *,
+        seed: int,
+        began_at: datetime,
+        carry: Carry,
+        connect: Callable[[], Connection],
     ) -> None:
         self.still_open: dict[str, int] = {}
         self.is_settled = not system.sweeps
@@ -53,9 +65,11 @@ class Sweeping:
         self._caller = caller
         self._began_at = began_at
         self._workers = [
-            (Client(caller.take_number(), sources), Driver(connect(), sources.pauses))
+            (Client(caller.take_number(), sources), carry(sources.pauses))
             for sources in (Sources(seed, f"sweeper-{number}") for number in range(SWEEPERS if system.sweeps else 0))
         ]
+        carriers = [carrier for _, carrier in self._workers if isinstance(carrier, Driver)]
+        self._asking = carriers[0].connection if carriers else connect()  # a server of few connections has none to spare
 
     async def run(self, deliver: Callable[[], Awaitable[None]]) -> None:
         """Sweep; return when it is settled, or cannot go on.
@@ -78,17 +92,17 @@ class Sweeping:
         except (StatementFailed, Unreachable):
             return  # the database is away: what is open is owed
         finally:
-            for _, driver in self._workers:
-                driver.connection.abort()
+            self._asking.abort()
+            for _, carrier in self._workers:
+                carrier.connection.abort()
 
     async def _find_open(self) -> OpenCalls:
         """Return the calls to make, with how many rows each is about; count the rows."""
-        _, driver = self._workers[0]
-        if not driver.connection.is_open:
-            await driver.connection.open()
+        if not self._asking.is_open:
+            await self._asking.open()
         found: OpenCalls = []
         for sweep in self._sweeps:
-            rows = await driver.connection.execute(sweep.open, {"began_at": self._began_at})
+            rows = await self._asking.execute(sweep.open, {"began_at": self._began_at})
             self.still_open[sweep.operation] = sum(int(row[COUNT]) for row in rows)
             found += [(sweep.operation, dict(row)) for row in rows]
         return found
@@ -96,18 +110,18 @@ class Sweeping:
     async def _take_up(self, found: OpenCalls) -> None:
         calls = iter(found)
 
-        async def work(client: Client, driver: Driver) -> None:
+        async def work(client: Client, carrier: Carrier) -> None:
             for operation, row in calls:
-                if not driver.connection.is_open:
-                    await driver.connection.open()
+                if not carrier.connection.is_open:
+                    await carrier.connection.open()
                 arguments = {name: value for name, value in row.items() if name != COUNT}
                 troubled = client.troubled
-                await self._caller.call(driver, client, operation, arguments, None)
+                await self._caller.call(carrier, client, operation, arguments, None)
                 # Counted for the very rows that it was about: fewer are open next time, or it was in vain.
                 self._in_vain[str((operation, row))] += client.troubled == troubled
                 self.calls[operation] += 1
                 self.troubled[operation] += client.troubled != troubled
 
         async with asyncio.TaskGroup() as group:
-            for client, driver in self._workers:
-                group.create_task(work(client, driver))
+            for client, carrier in self._workers:
+                group.create_task(work(client, carrier))

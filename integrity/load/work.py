@@ -198,6 +198,7 @@ class Work:
             self.caller,
             seed=self._workload.seed,
             began_at=datetime.fromtimestamp(self._began_us / 1_000_000, UTC),
+            carry=self._faulting.carry,
             connect=self._faulting.connect,
         )
         await self.sweeping.run(self.model.drain)
@@ -260,7 +261,7 @@ class Work:
                 profile,
                 self.caller,
                 seed=seed,
-                connect=self._faulting.connect,
+                carry=self._faulting.carry,
                 reconnector=self.reconnector,
                 stopping=self._stopping,
             )
@@ -268,7 +269,7 @@ class Work:
             profile,
             self.caller,
             seed=seed,
-            connect=self._faulting.connect,
+            carry=self._faulting.carry,
             reconnector=self.reconnector,
             stopping=self._stopping,
         )

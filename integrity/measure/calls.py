@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from integrity.clients.driver import Returned
+from integrity.clients.carrier import Returned
 from integrity.history import Outcome
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.runs.percentiles import Percentiles

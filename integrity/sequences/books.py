@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from integrity.clients.driver import Returned
+from integrity.clients.carrier import Returned
 from integrity.database.bookkeeping import COLUMNS
 from integrity.history import Outcome
 from integrity.operation import Request, Rows, Statement, Value

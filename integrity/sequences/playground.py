@@ -20,8 +20,9 @@ from random import Random
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
+from integrity.clients.carrier import Returned
 from integrity.clients.connection import make_connection
-from integrity.clients.driver import Driver, Returned
+from integrity.clients.driver import Driver
 from integrity.database.made import OURS
 from integrity.database.names import located
 from integrity.database.namespace import keep_books

@@ -12,7 +12,8 @@ from uuid import UUID
 import pytest
 
 from integrity.clients import driver, sqlite
-from integrity.clients.driver import Driver, Returned
+from integrity.clients.carrier import Returned
+from integrity.clients.driver import Driver
 from integrity.clients.postgresql import PostgresConnection
 from integrity.engines.target import Target
 from integrity.history import Outcome

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrity.clients.driver import Returned
+from integrity.clients.carrier import Returned
 from integrity.faults.catalogue import FAULTS
 from integrity.faults.player import PlayedFault
 from integrity.faults.reach import Reliance, needs_broken

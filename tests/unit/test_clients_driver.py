@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from integrity.clients.driver import Abandon, Driver, Returned
+from integrity.clients.carrier import Abandon, Returned
+from integrity.clients.driver import Driver
 from integrity.errors import Unreachable
 from integrity.history import Outcome
 from integrity.operation import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from integrity.clients.driver import Returned
+from integrity.clients.carrier import Returned
 from integrity.faults.catalogue import FAULTS
 from integrity.faults.player import PlayedFault
 from integrity.faults.schedule import Window

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import orjson
 import pytest
 
-from integrity.clients.driver import Driver, Returned
+from integrity.clients.carrier import Returned
+from integrity.clients.driver import Driver
 from integrity.domain import Key, World
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Clock, Sources

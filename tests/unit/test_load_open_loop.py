@@ -38,7 +38,7 @@ async def drain() -> None:
         cast(OpenProfile, profile),
         cast(Caller, caller),
         seed=1,
-        connect=lambda: None,  # type: ignore[arg-type, return-value]
+        carry=lambda random: None,  # type: ignore[arg-type, return-value]
         reconnector=None,  # type: ignore[arg-type]
         stopping=asyncio.Event(),
     )

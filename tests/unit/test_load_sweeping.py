@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
+from integrity.clients.driver import Driver
 from integrity.domain import World
 from integrity.load import sweeping
 from integrity.load.caller import Caller
@@ -101,7 +103,9 @@ def sweep(mint: Mint, connection: OneOpen) -> Sweeping:
     )
 
     async def run() -> Sweeping:
-        made = Sweeping(system, caller, seed=1, began_at=datetime.now(UTC), connect=lambda: connection)
+        began_at = datetime.now(UTC)
+        carry, connect = partial(Driver, connection), lambda: connection
+        made = Sweeping(system, caller, seed=1, began_at=began_at, carry=carry, connect=connect)
         await asyncio.wait_for(made.run(nothing), 30)
         return made
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrity.clients.driver import Returned
+from integrity.clients.carrier import Returned
 from integrity.exit_codes import exit_code_of
 from integrity.history import Outcome
 from integrity.load.judging import RowTimes, ThresholdJudgement, judge
