@@ -46,6 +46,22 @@ class ProjectSection:
 
 
 @dataclass(frozen=True, slots=True)
+class AppSection:
+    """[app] of integrity.toml: the application that is loaded; what runs keep of its version.
+
+    Args:
+        commit: which version it is, as by `"${GIT_SHA}"`.
+        folder: of its source, from the project's folder on: the version is that which git has checked out there. Without
+            either it is the project's own folder that is looked at.
+    """
+
+    __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
+
+    commit: str | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseSettings:
     """[database] of integrity.toml.
 
@@ -126,6 +142,7 @@ class Settings:
 
     Args:
         project: what it is called.
+        app: which application is loaded, and which version of it.
         database: which one it is about.
         audit: how invariants are judged.
         monitor: what `run` and `monitor` hold a database and an application to.
@@ -139,6 +156,7 @@ class Settings:
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
     project: ProjectSection = ProjectSection()
+    app: AppSection = AppSection()
     database: DatabaseSettings = DatabaseSettings()
     audit: AuditSection = AuditSection()
     monitor: MonitorSection = field(default_factory=MonitorSection)

@@ -6,8 +6,6 @@ ended. One that is refused before its first call leaves nothing behind.
 
 import os
 import platform
-import shutil
-import subprocess
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +18,7 @@ from integrity.load.resuming import Rest
 from integrity.load.workload import Workload
 from integrity.monitor.processes import start_mark
 from integrity.project import Project
+from integrity.runs.app import AppVersion
 from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.heartbeat import Heartbeat
 from integrity.runs.loading import LoadedRun, load_history
@@ -35,6 +34,7 @@ class RunRecord:
     Args:
         time_scale: by which its profile was compressed, for the record.
         resumes: the run that it goes on with; None: none.
+        app: the version of the application; None: not known.
     """
 
     project: Project
@@ -43,6 +43,7 @@ class RunRecord:
     profile_name: str
     time_scale: float
     resumes: Rest | None = None
+    app: AppVersion | None = None
 
     def begin(self, server: ServerFacts, *, started_at_us: int) -> "BegunRun":
         """Make the run's folder and note the run in the database; one that is refused leaves no folder behind.
@@ -83,7 +84,7 @@ class RunRecord:
             process_mark=start_mark(os.getpid()),
             versions=Versions(integrity=integrity.__version__, python=platform.python_version()),
             machine=Machine(platform=platform.platform(), cores=os.cpu_count()),
-            commit=_commit_of(self.project),
+            app=self.app,
             settings=self.workload.profile.model_dump(mode="json"),
         )
         if self.resumes is not None:
@@ -129,17 +130,3 @@ class BegunRun:
             return False
         self.folder.discard()
         return True
-
-
-def _commit_of(project: Project) -> str | None:
-    """Return the commit that the project's folder is at, or None where there is none or no git."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    try:
-        answer = subprocess.run(  # noqa: S603  a fixed command
-            [git, "-C", str(project.folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None if answer.returncode == 0 else None

@@ -87,6 +87,7 @@ def make_result(
         profile=settings.profile,
         bug=settings.bug,
         seed=settings.seed,
+        app=settings.app,
         time_scale=settings.time_scale,
         database=settings.database,
         started_at_us=settings.started_at_us,

@@ -35,6 +35,7 @@ from integrity.measure.trends import find_watched_slopes
 from integrity.monitor.limits import read_limits
 from integrity.monitor.sampler import Monitor
 from integrity.monitor.watched import WatchedApplication
+from integrity.runs.app import find_app_version
 from integrity.runs.files import MONITOR_FILE
 from integrity.runs.result import NotRun, RunResult
 from integrity.typed import typed
@@ -61,13 +62,14 @@ def play(request: RunRequest) -> Job[EndedRun]:
     planned = PlannedFaults(request.faults, request.faults_may_overlap, request.server, request.revive)
     end_states = find_end_states(request.project, request.profile.thresholds)
     unfinished = find_unfinished(request.project, request.system.name)
+    app = find_app_version(request.project)
     with database.occupy(request.profile_name) as hold:
         server = database.prepare()
         database, lacking = database.narrowed()
         yield from map(Noted, map(_describe_lacking, lacking))
         workload = database.workload
         record = RunRecord(
-            request.project, request.target, workload, request.profile_name, request.time_scale, request.resumes
+            request.project, request.target, workload, request.profile_name, request.time_scale, request.resumes, app
         )
         world = database.read_world()
         faulting = Faulting(planned, workload, database.target, world.keys)

@@ -353,6 +353,8 @@ def _ending(result: RunResult) -> str:
         fold(f"{result.system} {result.profile}{bug}, seed {result.seed}: {state}; thresholds: {said or 'none'}"),
         f"run folder: {result.folder}",
     ]
+    if result.app is not None:
+        lines.insert(1, fold(f"the application was at {result.app.shown}"))
     if result.state == "interrupted":
         lines.append(lay_command(typed(f"run --resume {result.run_id}"), label="to go on: "))
     lines += [lay_command(typed("validate"), label="next: ")] if result.is_answered else _unanswered(result)

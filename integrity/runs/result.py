@@ -12,6 +12,7 @@ from integrity.monitor.limits import CRITICAL
 from integrity.monitor.processes import SERVER
 from integrity.monitor.summary import MonitorSummary
 from integrity.numbers import show_duration
+from integrity.runs.app import AppVersion
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.draining import Drain
 from integrity.runs.effects import FaultEffect
@@ -243,6 +244,7 @@ class RunResult(Document):
 
     Args:
         folder: where it is kept.
+        app: the version of the application that was loaded; None: not known.
         elapsed_s: while calls were drawn.
         operations: the busiest first, and one of all together named "total" last.
         dependencies: the services that calls asked, the busiest first; own: the time of these calls apart from theirs.
@@ -269,6 +271,7 @@ class RunResult(Document):
     profile: str
     bug: str | None
     seed: int
+    app: AppVersion | None = None
     time_scale: float
     database: str
     started_at_us: int

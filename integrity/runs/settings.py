@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from integrity.runs.app import AppVersion
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.files import SETTINGS_FILE
 
@@ -33,7 +34,7 @@ class RunSettings(Document):
         database: its URL, without the password.
         server: what it says it is; synchronous_commit: None, for SQLite.
         process_mark: tells the process from any other of its id; None: it could not be had.
-        commit: that the project's folder is at; None: there is none.
+        app: the version of the application that is loaded; None: not known.
         settings: the profile's, with everything that the command line said.
     """
 
@@ -51,7 +52,7 @@ class RunSettings(Document):
     process_mark: str | None
     versions: Versions
     machine: Machine
-    commit: str | None
+    app: AppVersion | None = None
     settings: Mapping[str, JsonValue]
     reference: str = ""
     resumes: str = ""
@@ -59,7 +60,7 @@ class RunSettings(Document):
 
 
 def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"process_mark": None, "commit": None, **value}
+    return {"process_mark": None, **value}
 
 
 SETTINGS = DocumentKind(SETTINGS_FILE, RunSettings, format=1, hint=RUN_AGAIN, from_unnumbered=_from_unnumbered)

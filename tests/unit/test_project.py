@@ -63,7 +63,7 @@ def test_bad_settings_name_file_place_and_reason(tmp_path: Path, text: str, expe
     [
         (
             "[databse]\nurl = 'x'\n",
-            "Known sections: [audit], [database], [monitor], [profiles], [project], [suites], [systems], [targets], "
+            "Known sections: [app], [audit], [database], [monitor], [profiles], [project], [suites], [systems], [targets], "
             "[variables].",
         ),
         ("[database]\nulr = 'x'\n", "Known in [database]: url, test."),
