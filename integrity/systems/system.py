@@ -10,6 +10,7 @@ from integrity.database.constraints import name_constraints
 from integrity.database.made import OURS
 from integrity.database.names import schemas_of
 from integrity.declaring import check_fields
+from integrity.endpoints.table import Endpoints
 from integrity.engines.places import DEFAULT_SCHEMA
 from integrity.engines.target import Target
 from integrity.errors import AuditError, UsageError, quote
@@ -138,6 +139,7 @@ class System:
         raced: the operations whose rows its stage has; empty: all.
         seeder: makes its worlds; None: they are made elsewhere.
         profiles: a file of its load profiles.
+        endpoints: what its operations are called over HTTP; None: nobody asks for them that way.
         allowed: what calls of every operation may come to beside others.
         limits: what its plan asks of the database and the processes that serve it, by the names of the monitor's alerts.
         unusable: why operations that it is said to have cannot be called, by their names.
@@ -163,6 +165,7 @@ class System:
     raced: tuple[str, ...] = ()
     seeder: Seeder | None = None
     profiles: Path | None = None
+    endpoints: Endpoints | None = None
     allowed: Allowed = NOTHING
     limits: Mapping[str, PlannedLimit] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
@@ -177,6 +180,8 @@ class System:
             raise UsageError(
                 f"system {quote(self.name)}: {OURS} is the name of our own books", hint="Give it, or its schema, another."
             )
+        if self.endpoints is not None:
+            self.endpoints.check(self.operations)
         if self.is_known:
             # Constraints are left out, compared and told about by name.
             name_constraints(self.metadata)

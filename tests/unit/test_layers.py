@@ -21,6 +21,7 @@ LAYERS = (
     {"reference", "invariants", "queries"},
     {"seeds", "proxy", "drafts", "http"},
     {"systems"},
+    {"endpoints"},
     {"database"},
     {"engines"},
     {"sql"},

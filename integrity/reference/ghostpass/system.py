@@ -4,6 +4,7 @@ from pathlib import Path
 
 from integrity.operation import RESTARTED, Allowed
 from integrity.reference.ghostpass.bugs import BUGS
+from integrity.reference.ghostpass.endpoints import ENDPOINTS
 from integrity.reference.ghostpass.operations import OPERATIONS
 from integrity.reference.ghostpass.schema import METADATA
 from integrity.reference.ghostpass.seeds.tables import SEEDER
@@ -27,6 +28,7 @@ GHOSTPASS = System(
     bugs=BUGS,
     stage=stage,
     seeder=SEEDER,
+    endpoints=ENDPOINTS,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
 )

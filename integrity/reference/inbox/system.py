@@ -4,6 +4,7 @@ from pathlib import Path
 
 from integrity.operation import RESTARTED, Allowed
 from integrity.reference.inbox.bugs import BUGS
+from integrity.reference.inbox.endpoints import ENDPOINTS
 from integrity.reference.inbox.operations import OPERATIONS
 from integrity.reference.inbox.schema import METADATA
 from integrity.reference.inbox.seeds.tables import SEEDER
@@ -65,6 +66,7 @@ INBOX = System(
     ),
     stage=stage,
     seeder=SEEDER,
+    endpoints=ENDPOINTS,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
     limits={

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from integrity.operation import RESTARTED, Allowed
 from integrity.reference.instainstru.bugs import BUGS
+from integrity.reference.instainstru.endpoints import ENDPOINTS
 from integrity.reference.instainstru.operations import OPERATIONS, SUBSCRIPTIONS
 from integrity.reference.instainstru.schema import METADATA
 from integrity.reference.instainstru.seeds.tables import SEEDER
@@ -39,6 +40,7 @@ INSTAINSTRU = System(
     subscriptions=SUBSCRIPTIONS,
     stage=stage,
     seeder=SEEDER,
+    endpoints=ENDPOINTS,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
     limits={

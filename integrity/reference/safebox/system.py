@@ -4,6 +4,7 @@ from pathlib import Path
 
 from integrity.operation import RESTARTED, Allowed
 from integrity.reference.safebox.bugs import BUGS
+from integrity.reference.safebox.endpoints import ENDPOINTS
 from integrity.reference.safebox.operations import OPERATIONS
 from integrity.reference.safebox.schema import METADATA
 from integrity.reference.safebox.seeds.tables import SEEDER
@@ -49,6 +50,7 @@ SAFEBOX = System(
     ),
     stage=stage,
     seeder=SEEDER,
+    endpoints=ENDPOINTS,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from integrity.operation import RESTARTED, Allowed
 from integrity.reference.streamvote.bugs import BUGS
+from integrity.reference.streamvote.endpoints import ENDPOINTS
 from integrity.reference.streamvote.operations import OPERATIONS, SUBSCRIPTIONS
 from integrity.reference.streamvote.schema import METADATA
 from integrity.reference.streamvote.seeds.tables import SEEDER
@@ -41,6 +42,7 @@ STREAMVOTE = System(
     subscriptions=SUBSCRIPTIONS,
     stage=stage,
     seeder=SEEDER,
+    endpoints=ENDPOINTS,
     profiles=Path(__file__).with_name("profiles.toml"),
     allowed=Allowed(retries=RESTARTED),
     limits={

@@ -1,0 +1,82 @@
+"""Logging in: a request that says who somebody is, and is answered with a bearer token.
+
+Everybody's address is what its token says: wallet_id.41@example.org. The password is one for all: these are test servers.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from integrity.declaring import check_fields
+from integrity.endpoints.kinds import Kind, Unreadable, read, spell
+from integrity.endpoints.requests import JSON, BadRequest, WireRequest
+from integrity.value import Value
+
+PASSWORD_NAMES = ("LOADTEST_PASSWORD",)
+PASSWORD = "integrity"  # noqa: S105  (of test servers that nobody told another)
+
+_ADDRESS = re.compile(r"([a-z_]+)\.([^@]+)@example\.org")
+
+
+def password_of(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the password of everybody."""
+    return next((environment[name] for name in PASSWORD_NAMES if environment.get(name)), PASSWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How one logs in.
+
+    Args:
+        query: parameters that always are so.
+        kinds: what a token may say, and of what kind it is: {"wallet_id": Kind.INTEGER}.
+    """
+
+    path: str
+    kinds: Mapping[str, Kind]
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def encode(self, claims: Mapping[str, Value], password: str) -> WireRequest:
+        """Return the request that asks for a token which says this one thing; nothing: the first there is, of nobody."""
+        name, value = next(iter(claims.items()), (next(iter(self.kinds)), 0))
+        body = {"email": f"{name}.{spell(self.kinds[name], value)}@example.org", "password": password}
+        query = "&".join(f"{key}={each}" for key, each in self.query.items())
+        return WireRequest("POST", self.path, query, {"content-type": JSON}, orjson.dumps(body))
+
+    def decode(self, body: bytes, password: str) -> dict[str, Value]:
+        """Return what a token says that the request with this body asks for.
+
+        Raises:
+            BadRequest: it asks for none, or the password is another.
+        """
+        try:
+            members: Any = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise BadRequest(400, f"the body is no JSON: {error}") from None
+        if not isinstance(members, dict) or not isinstance(members.get("email"), str):
+            raise BadRequest(422, "email is missing from the body: a text belongs there", field="email")
+        found = _ADDRESS.fullmatch(members["email"])
+        kind = self.kinds.get(found[1]) if found else None
+        if found is None or kind is None or members.get("password") != password:
+            raise BadRequest(401, "nobody has this email and password")
+        try:
+            return {found[1]: read(kind, found[2])}
+        except Unreadable:
+            raise BadRequest(401, "nobody has this email and password") from None
+
+
+def decode_token(status: int, body: bytes) -> str | None:
+    """Return the token that the answer to a login gives; None: it gives none."""
+    try:
+        members = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    token = members.get("access_token") if status == 200 and isinstance(members, dict) else None
+    return token if isinstance(token, str) else None

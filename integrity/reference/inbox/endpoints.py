@@ -1,0 +1,88 @@
+"""What inbox's operations are called over HTTP: as its load test plan calls them, which asks a Supabase."""
+
+from integrity.endpoints.endpoint import Argument, Endpoint, body, length, path, query, token
+from integrity.endpoints.kinds import Kind
+from integrity.endpoints.login import Login
+from integrity.endpoints.table import Endpoints
+
+_BUSINESS = {"business_id": token()}
+_OF_ANY = {"business_id": body()}
+_CONVERSATION = {"conversation_id": body()}
+_NEWEST = {"order": "created_at.desc", "limit": "50"}
+_TEXT = body(kind=Kind.TEXT)
+
+
+def _function(name: str, operation: str, arguments: dict[str, Argument], **extra: str | int) -> Endpoint:
+    return Endpoint("POST", f"/functions/v1/{name}", operation, arguments, extra=extra, needs_token=True)
+
+
+ENDPOINTS = Endpoints(
+    (
+        Endpoint(
+            "GET",
+            "/rest/v1/conversations",
+            "load_dashboard",
+            _BUSINESS,
+            query={"select": "*", "order": "last_message_at.desc", "limit": "50"},
+        ),
+        Endpoint(
+            "GET",
+            "/rest/v1/messages",
+            "load_messages",
+            {"conversation_id": query(before="eq.")},
+            query=_NEWEST,
+            needs_token=True,
+        ),
+        Endpoint(
+            "GET",
+            "/rest/v1/messages",
+            "search_messages",
+            {**_BUSINESS, "term": query("body", Kind.TEXT, before="ilike.*", after="*")},
+            query=_NEWEST,
+        ),
+        Endpoint(
+            "PATCH",
+            "/rest/v1/conversations",
+            "mark_read",
+            {"conversation_id": query("id", before="eq.")},
+            extra={"unread_count": 0},
+            needs_token=True,
+        ),
+        _function("whatsapp-send", "send_whatsapp", {**_CONVERSATION, "body": body("message", Kind.TEXT)}, to="+15550100"),
+        _function(
+            "email-send-smtp",
+            "send_email",
+            {**_CONVERSATION, "body": body("content", Kind.TEXT)},
+            to="customer@example.org",
+            subject="Your message",
+            account_id="1",
+        ),
+        _function("sms-send", "send_sms", {**_CONVERSATION, "body": _TEXT}, to="+15550100"),
+        _function("create-checkout", "create_checkout", _BUSINESS, priceId="price_test", quantity=1),
+        Endpoint(
+            "POST",
+            "/storage/v1/object/customer_media/{conversation_id}/file",
+            "upload_media",
+            {"conversation_id": path(), "size_bytes": length()},
+            needs_token=True,
+        ),
+        # What the service does by itself, a business at a time, and what the outside parties tell it.
+        _function("resend-queued", "resend_queued", _OF_ANY),
+        _function("settle-checkout", "settle_checkout", _OF_ANY),
+        _function("settle-uploads", "settle_uploads", _OF_ANY),
+        Endpoint(
+            "POST",
+            "/webhooks/providers",
+            "receive_provider_event",
+            {"event_id": _TEXT, "message_id": body(), "provider_message_id": _TEXT, "kind": _TEXT},
+        ),
+        Endpoint(
+            "POST", "/webhooks/messages", "receive_message", {**_CONVERSATION, "provider_message_id": _TEXT, "body": _TEXT}
+        ),
+        Endpoint("POST", "/webhooks/checkouts", "receive_checkout_webhook", {"checkout_id": body(), "kind": _TEXT}),
+    ),
+    declines={"rate_limited": 429, "no_message": 404, "upload_took_too_long": 408},
+    login=Login("/auth/v1/token", {"business_id": Kind.INTEGER}, query={"grant_type": "password"}),
+    api_key="apikey",
+    window_s=3600,
+)
