@@ -7,7 +7,7 @@ module holds the records and their lines of JSON; that no line is missing is a m
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 
 from integrity.chain import Records
-from integrity.value import told
+from integrity.value import Value, told
 
 
 class Outcome(StrEnum):
@@ -66,6 +66,22 @@ class Call:
     reply: Mapping[str, Any] | None = None
     error: str = ""
     attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """How a call ended: see Call for the fields.
+
+    Args:
+        writes_ms: how long each commit took that wrote, from when it was sent until it was answered.
+    """
+
+    outcome: Outcome
+    reply: Mapping[str, Value] | None
+    error: str
+    attempts: int
+    was_abandoned: bool = False
+    writes_ms: tuple[float, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

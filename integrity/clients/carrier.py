@@ -5,12 +5,12 @@ is opened again by whoever has the carrier.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
-from integrity.history import Outcome
-from integrity.operation import Operation, Request, Rows, Value
+from integrity.history import Returned
+from integrity.operation import Operation, Request, Rows
 from integrity.systems.service import Reaction
 
 
@@ -25,22 +25,6 @@ class Abandon:
 
     after: int | None
     in_flight: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """How a call ended: see history.Call for the fields.
-
-    Args:
-        writes_ms: how long each commit took that wrote, from when it was sent until it was answered.
-    """
-
-    outcome: Outcome
-    reply: Mapping[str, Value] | None
-    error: str
-    attempts: int
-    was_abandoned: bool = False
-    writes_ms: tuple[float, ...] = field(default=(), compare=False)
 
 
 class Link(Protocol):

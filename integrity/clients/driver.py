@@ -18,10 +18,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, TypeVar
 
-from integrity.clients.carrier import Abandon, Returned
+from integrity.clients.carrier import Abandon
 from integrity.clients.connection import Connection
 from integrity.errors import Unreachable
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.numbers import counted
 from integrity.operation import (
     RESTARTED,

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Protocol
 from uuid import UUID
 
-from integrity.clients.carrier import Abandon, Carrier, Returned
+from integrity.clients.carrier import Abandon, Carrier
 from integrity.clients.deliveries import CausingCall, Deliveries, Due
 from integrity.domain import World
 from integrity.faults.conduct import Conduct
@@ -15,6 +15,7 @@ from integrity.history import (
     Call,
     Outcome,
     Received,
+    Returned,
     encode_invoked,
     encode_received,
     encode_returned,

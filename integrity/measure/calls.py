@@ -13,8 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from integrity.clients.carrier import Returned
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.runs.percentiles import Percentiles
 from integrity.runs.result import GroupResult, OperationResult

@@ -8,9 +8,8 @@ from uuid import UUID
 
 import orjson
 
-from integrity.clients.carrier import Returned
 from integrity.database.bookkeeping import COLUMNS
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.operation import Request, Rows, Statement, Value
 from integrity.race.play.engine import Ask
 from integrity.systems.service import Answer

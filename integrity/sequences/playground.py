@@ -20,7 +20,6 @@ from random import Random
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from integrity.clients.carrier import Returned
 from integrity.clients.connection import make_connection
 from integrity.clients.driver import Driver
 from integrity.database.made import OURS
@@ -29,7 +28,7 @@ from integrity.database.namespace import keep_books
 from integrity.engines.spelling import NotPortable
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.history import Outcome, make_operation_id
+from integrity.history import Outcome, Returned, make_operation_id
 from integrity.operation import Allowed, Operation, Request, Row, Rows, Statement, Value
 from integrity.race.play.engine import RaceEngine
 from integrity.race.play.parts import beginning_anew, open_engine, relaxing

@@ -12,11 +12,10 @@ from uuid import UUID
 import pytest
 
 from integrity.clients import driver, sqlite
-from integrity.clients.carrier import Returned
 from integrity.clients.driver import Driver
 from integrity.clients.postgresql import PostgresConnection
 from integrity.engines.target import Target
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.operation import (
     Begin,
     Commit,

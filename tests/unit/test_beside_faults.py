@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from integrity.clients.carrier import Returned
 from integrity.faults.catalogue import FAULTS
 from integrity.faults.player import PlayedFault
 from integrity.faults.reach import Reliance, needs_broken
 from integrity.faults.schedule import Window, read_window
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.load.beside_faults import judge_endings, judge_spared
 from integrity.load.fault_windows import JudgedPart
 from integrity.load.judging import judge

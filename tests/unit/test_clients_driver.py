@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from integrity.clients.carrier import Abandon, Returned
+from integrity.clients.carrier import Abandon
 from integrity.clients.driver import Driver
 from integrity.errors import Unreachable
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.operation import (
     Begin,
     Commit,

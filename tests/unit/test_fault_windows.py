@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from integrity.clients.carrier import Returned
 from integrity.faults.catalogue import FAULTS
 from integrity.faults.player import PlayedFault
 from integrity.faults.schedule import Window
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.load.fault_windows import SETTLING_US, FaultWindows
 from integrity.load.judging import judge
 from integrity.load.thresholds import Grade, Threshold

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import orjson
 import pytest
 
-from integrity.clients.carrier import Returned
 from integrity.clients.driver import Driver
 from integrity.domain import Key, World
+from integrity.history import Returned
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Clock, Sources
 from integrity.load.profile import load_profile

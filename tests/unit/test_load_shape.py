@@ -8,8 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from integrity.clients.carrier import Returned
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.load.open_loop import OpenLoop
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
 from integrity.load.profile import OpenProfile

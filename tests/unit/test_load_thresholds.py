@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from integrity.clients.carrier import Returned
 from integrity.exit_codes import exit_code_of
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.load.judging import RowTimes, ThresholdJudgement, judge
 from integrity.load.result import with_end_states
 from integrity.load.statistics import STATISTICS, samples_least

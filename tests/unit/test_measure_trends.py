@@ -6,8 +6,7 @@ from typing import cast
 
 import pytest
 
-from integrity.clients.carrier import Returned
-from integrity.history import Outcome
+from integrity.history import Outcome, Returned
 from integrity.measure.calls import Measures
 from integrity.measure.trends import Recovery, find_knee, find_recovery, find_slopes, find_watched_slopes, fit
 from integrity.monitor.sample import Sample
