@@ -42,6 +42,7 @@ class UnderWay:
 
     operation: str
     arguments: Mapping[str, Any]
+    intended_at_us: int
     invoked_at_us: int
     asking: Asking
 
@@ -72,6 +73,7 @@ class Caller:
 
     Attributes:
         settled_us: when each settled call was to be made, and when its first webhook was acknowledged; where asked for.
+        waiting: the clients whose calls wait for a connection, by number, and when these were to be made.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Caller:
         self.deliveries = Deliveries()
         self.is_abandoning = True
         self.settled_us: list[tuple[int, int]] = []
+        self.waiting: dict[int, int] = {}
         self._system = system
         self._profile = profile
         self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
@@ -151,7 +154,7 @@ class Caller:
         self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
         abandon = self._draw_abandon(operation, client.sources.draws)
         asking = Asking(self.services, operation_id, client, CausingCall(operation, intended_at_us))
-        self._in_flight[carrier] = UnderWay(operation, arguments, invoked_at_us, asking)
+        self._in_flight[carrier] = UnderWay(operation, arguments, intended_at_us, invoked_at_us, asking)
 
         def pushed(events: Rows) -> None:
             if push is not None:
@@ -227,8 +230,9 @@ class Caller:
 
     @property
     def under_way_since_us(self) -> int | None:
-        """When the oldest call was made that has not returned; None: there is none."""
-        return min((call.invoked_at_us for call in self._in_flight.values()), default=None)
+        """When the oldest call was to be made that has not returned, or waits for a connection; None: there is none."""
+        in_flight = (call.intended_at_us for call in self._in_flight.values())
+        return min((*in_flight, *self.waiting.values()), default=None)
 
     @property
     def under_way(self) -> list[UnderWay]:

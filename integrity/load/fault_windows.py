@@ -2,8 +2,9 @@
 
 A run does not fail for what a fault did while it lasted, it fails for what stayed broken: calls that returned from the
 moment a fault was injected until it was healed, and a second on, are judged apart, in the tables of faults; and what was
-under way when it was healed is so however late it returns. Where faults are to be in force for most of the run they are
-what was run, and it is judged as a whole; how long it takes to heal them is nobody's wish, and makes no fault the run.
+under way when it was healed, or waited for a connection then, is so however late it returns. Where faults are to be in
+force for most of the run they are what was run, and it is judged as a whole; how long it takes to heal them is nobody's
+wish, and makes no fault the run.
 """
 
 from collections.abc import Sequence
@@ -65,7 +66,8 @@ class FaultWindows:
         """Close the window, if it has settled by now.
 
         Args:
-            under_way_since_us: when the oldest call was made that has not returned; None: there is none.
+            under_way_since_us: when the oldest call was to be made that has not returned, if only for want of a connection;
+                None: there is none.
         """
         ended_us = self._ended_us
         if ended_us is None or at_us < ended_us + SETTLING_US:

@@ -192,7 +192,7 @@ class OpenLoop:
         self, session: int, client: Client, operation: str, arguments: Mapping[str, Any], intended_at_us: int
     ) -> None:
         try:
-            carrier = await self._borrow()
+            carrier = await self._borrow(client, intended_at_us)
             try:
                 await self._caller.call(carrier, client, operation, arguments, intended_at_us)
             finally:
@@ -216,21 +216,27 @@ class OpenLoop:
 
     async def _deliver(self, due: Due) -> None:
         client = self._senders.pop() if self._senders else Client(self._caller.take_number(), self._sender)
-        carrier = await self._borrow()
+        carrier = await self._borrow(client, due.at_us)
         try:
             await self._caller.deliver(carrier, client, due)
         finally:
             self._idle.put_nowait(carrier)
             self._senders.append(client)
 
-    async def _borrow(self) -> Carrier:
-        carrier = await self._idle.get()
-        if not carrier.connection.is_open:
-            try:
-                await self._reconnector.ensure(carrier.connection, self._dispatch.pauses)
-            except BaseException:
-                self._idle.put_nowait(carrier)
-                raise
+    async def _borrow(self, client: Client, intended_at_us: int) -> Carrier:
+        """Return a carrier whose connection is open; until then the client's call is one that waits."""
+        waiting = self._caller.waiting
+        waiting[client.number] = intended_at_us
+        try:
+            carrier = await self._idle.get()
+            if not carrier.connection.is_open:
+                try:
+                    await self._reconnector.ensure(carrier.connection, self._dispatch.pauses)
+                except BaseException:
+                    self._idle.put_nowait(carrier)
+                    raise
+        finally:
+            del waiting[client.number]
         return carrier
 
     def _start(self, work: Any) -> None:
