@@ -1,7 +1,7 @@
 """`integrity run`: let a profile's clients loose on a system."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--system", "system_name", metavar="NAME", show_default=f"the project's own, else {DEFAULT_SYSTEM}",
               help="The system to load.")  # fmt: skip
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")
-@click.option("--duration", type=Duration(), help="How long, e.g. 90s or 20m; default: the profile's.")
+@click.option("--duration", "duration_s", type=Duration(), help="How long, e.g. 90s or 20m; default: the profile's.")
 @click.option("--clients", type=Integer(1, CLIENTS_MOST), help="Clients; in a closed loop as many connections.")
 @click.option("--users", type=Integer(1, CLIENTS_MOST), help="Users of an open loop: clients, streams and rate at once.")
 @click.option(
@@ -54,6 +54,12 @@ if TYPE_CHECKING:
     help="Let this go wrong, from FROM to TO (seconds, or percent of the run); `integrity faults` lists them.",
 )
 @click.option("--faults-may-overlap", is_flag=True, help="Allow several faults at a time.")
+@click.option(
+    "--target",
+    "over",
+    metavar="URL",
+    help="Ask a server over HTTP instead of the database: this machine's, or a target of integrity.toml.",
+)
 @application_options
 @database_option
 @project_option
@@ -62,23 +68,13 @@ if TYPE_CHECKING:
 def command(
     *,
     profile: str | None,
-    resumed: str | None,
-    system_name: str | None,
-    bug_name: str | None,
-    duration: float | None,
-    clients: int | None,
-    users: int | None,
-    connections: int | None,
-    rate: float | None,
     seed: int | None,
-    time_scale: float,
-    faults: tuple[str, ...],
-    faults_may_overlap: bool,
     watched: "WatchedApplication",
     database: str | None,
     project_folder: Path,
     test_database: str | None,
     is_json: bool,
+    **asked: Any,
 ) -> int:
     """Hammer a system with concurrent clients and record every call.
 
@@ -91,21 +87,7 @@ def command(
     from integrity.report.run_text import show_progress, write_headline, write_run
 
     project = open_project(project_folder)
-    chosen = choose(
-        project,
-        profile,
-        resumed=resumed,
-        system_name=system_name,
-        bug_name=bug_name,
-        duration_s=duration,
-        clients=clients,
-        users=users,
-        connections=connections,
-        rate=rate,
-        time_scale=time_scale,
-        faults=faults,
-        faults_may_overlap=faults_may_overlap,
-    )
+    chosen = choose(project, profile, **asked)
     job = run(chosen, open_target(project, database), project, seed=seed, test_database=test_database, watched=watched)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)

@@ -27,6 +27,7 @@ class Need(Enum):
     WEBHOOKS = "a system whose services send webhooks"
     SERVICES = "a system with outside services"
     STREAMS = "a profile with subscribers"
+    SESSIONS = "the run's own sessions with the database"
 
 
 @dataclass(frozen=True, slots=True)

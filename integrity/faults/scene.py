@@ -37,6 +37,7 @@ class Scene:
         has_subscribers: whether the profile keeps streams open.
         proxy: where the run's connections go through one.
         server: where it is ours.
+        is_over_http: clients ask a server, which has the connections to the database and the outside services.
         hang_up: cuts off the calls under way that come from devices which are offline; returns how many.
         counts: what the fault did, e.g. "backends terminated": 12; a new one for each window.
     """
@@ -50,6 +51,7 @@ class Scene:
     has_subscribers: bool = False
     proxy: Proxy | None = None
     server: EmbeddedServer | None = None
+    is_over_http: bool = False
     hang_up: Callable[[], int] = int
     counts: Counter[str] = field(default_factory=Counter)
 

@@ -122,6 +122,16 @@ def _refuse(text: str, reason: str, hint: str) -> NoReturn:
     raise UsageError(f"--fault {quote(text)}: {reason}", hint=hint)
 
 
+NOT_OVER_HTTP = {
+    Need.PROXY: "with --target the server has the connections",
+    Need.SESSIONS: "with --target the server has the sessions",
+    Need.SERVICES: "with --target the server has the outside services",
+    Need.WEBHOOKS: "with --target the server has the outside services",
+    Need.STREAMS: "with --target no streams are driven",
+}
+"""What a run whose calls go to a server has not, and why."""
+
+
 def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
     """Raise where a fault cannot be done to this run; nothing is done yet.
 
@@ -129,8 +139,9 @@ def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
         UsageError: with the fault, and what it lacks.
     """
     for window, need in find_unmet(windows, scene):
+        why = f": {NOT_OVER_HTTP[need]}" if scene.is_over_http and need in NOT_OVER_HTTP else ""
         raise UsageError(
-            f"--fault {quote(window.text)}: {window.fault.name} needs {need.value}", hint=_instead(scene, need)
+            f"--fault {quote(window.text)}: {window.fault.name} needs {need.value}{why}", hint=_instead(scene, need)
         )
     for window in windows:
         window.fault.check(scene, window.given)
@@ -150,6 +161,8 @@ def find_unmet(windows: Sequence[Window], scene: Scene) -> Iterator[tuple[Window
 
 def _has(scene: Scene, need: Need) -> bool:
     engine = scene.target.engine
+    if scene.is_over_http and need in NOT_OVER_HTTP:
+        return False
     if need is Need.PROXY and engine.speaks_postgresql:
         address_of(scene.target)  # raises with the reason
     has = {
@@ -159,12 +172,15 @@ def _has(scene: Scene, need: Need) -> bool:
         Need.SERVICES: bool(scene.system.services),
         Need.WEBHOOKS: bool(scene.system.services),
         Need.STREAMS: scene.has_subscribers,
+        Need.SESSIONS: True,
     }
     return has[need]
 
 
 def _instead(scene: Scene, need: Need) -> str:
     """Return what to do where the need is not met."""
+    if scene.is_over_http and need in NOT_OVER_HTTP:
+        return "Leave it out; or take one of the database's, such as backend_terminated, or client_crash."
     engine = scene.target.engine
     why = "" if engine.has_server else f"{engine.title} is a file in this process, with nothing on the wire: "
     instead = f"{why}use client_crash, or run on PostgreSQL."

@@ -21,6 +21,6 @@ FAULT = Fault(
     question="Is an operation whose statement was ended rolled back whole, and reported as failed?",
     invariants=(*KEPT, *MONEY),
     inject=inject,
-    needs=frozenset({Need.POSTGRESQL}),
+    needs=frozenset({Need.POSTGRESQL, Need.SESSIONS}),
     arguments={"ms": Number("the limit, in milliseconds", 50.0, 1.0, 3_600_000.0)},
 )

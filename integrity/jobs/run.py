@@ -4,16 +4,21 @@ chosen = choose(project, "hammer", system_name="ghostpass")      # before a serv
 ended = listen(run(chosen, target, project, seed=1))
 """
 
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from integrity.clients.http import Server
+from integrity.endpoints.login import password_of
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
 from integrity.faults.schedule import Window, read_schedule
+from integrity.http.origin import Origin, find_origin
+from integrity.load.over_http import OverHttp, asked_over_http
 from integrity.load.profile import OpenProfile, Profile, load_profile, profile_names, scale
 from integrity.load.request import EndedRun, RunRequest
 from integrity.load.resuming import Rest, find_rest, told
@@ -23,6 +28,7 @@ from integrity.project import Project
 from integrity.registry import Registry
 from integrity.report.run_verdicts import find_folder
 from integrity.systems.system import Bug, System
+from integrity.typed import typed
 
 SEED_MOST = 2**31
 
@@ -33,6 +39,7 @@ class ChosenRun:
 
     Args:
         profile_of: makes the profile for the system without some of its operations; None: it is of all.
+        origin: where the server is that its calls go to; None: they go to the database.
     """
 
     system: System
@@ -44,6 +51,7 @@ class ChosenRun:
     faults_may_overlap: bool = False
     resumes: Rest | None = None
     profile_of: Callable[[System], Profile] | None = None
+    origin: Origin | None = None
 
 
 def find_profiles(project: Project, system_name: str | None = None) -> tuple[System, list[str]]:
@@ -75,6 +83,7 @@ def choose(
     time_scale: float = 1.0,
     faults: Sequence[str] = (),
     faults_may_overlap: bool = False,
+    over: str | None = None,
 ) -> ChosenRun:
     """Return the run that is asked for; what is None is as the profile has it.
 
@@ -86,18 +95,32 @@ def choose(
         rate: arrivals per second in all, of an open loop.
         time_scale: an open loop is compressed by it.
         faults: as read_schedule reads them, beside those of the profile.
+        over: the URL of the server that calls go to, or what the project calls it; None: they go to the database.
 
     Raises:
         UsageError: there is no such system, profile, bug or fault, or they do not go together.
     """
     asked = {"duration_s": duration_s, "clients": clients, "users": users, "connections": connections}
     if resumed is not None:
-        more = {"system": system_name, "bug": bug_name, "rate": rate, "fault": faults, "time_scale": time_scale != 1}
+        more = {
+            "target": over,
+            "system": system_name,
+            "bug": bug_name,
+            "rate": rate,
+            "fault": faults,
+            "time_scale": time_scale != 1,
+        }
         return resume(project, resumed, given={"profile": profile_name, "duration": duration_s, **asked, **more})
     assert profile_name is not None
     registry = Registry(project)
     system = registry.find(system_name) if system_name else registry.default
     bug = system.find_bug(bug_name) if bug_name is not None else None
+    origin = find_origin(over, project, place="--target") if over is not None else None
+    if origin is not None and bug is not None:
+        raise UsageError(
+            f"--bug {bug.name}: with --target the calls go to {origin}, and a bug is planted in what serves them",
+            hint=f"Leave it out, and start the server with it: {typed(f'serve {system.name} --bug {bug.name}')}",
+        )
     given = {name: value for name, value in asked.items() if value is not None}
     declared = project.settings.profiles.get(system.name, {})
 
@@ -122,6 +145,7 @@ def choose(
         bug=bug,
         time_scale=time_scale,
         faults_may_overlap=faults_may_overlap,
+        origin=origin,
     )
 
 
@@ -147,6 +171,7 @@ def resume(project: Project, run_id: str, *, given: Mapping[str, Any]) -> Chosen
         time_scale=rest.time_scale,
         faults_may_overlap=True,
         resumes=rest,
+        origin=find_origin(rest.over, project, place=f"--resume: run {rest.run_id}") if rest.over else None,
     )
 
 
@@ -183,6 +208,10 @@ def run(
         yield Noted(f"going on with run {rest.run_id}, which ran for {rest.ran_s:.0f} s; its figures are its own")
     system, profile = _understood(chosen, target, project)
     yield from map(Noted, system.describe_unusable())
+    over = None
+    if chosen.origin is not None:
+        system, profile, not_run = asked_over_http(system, profile)
+        over = OverHttp(Server(chosen.origin, system, password=password_of(os.environ)), not_run)
     server = own_server(project, target)
     request = RunRequest(
         system=system,
@@ -200,6 +229,7 @@ def run(
         faults_may_overlap=chosen.faults_may_overlap,
         resumes=rest,
         application=watched,
+        over=over,
     )
     return (yield from play(request))
 

@@ -28,12 +28,14 @@ class PlannedFaults:
         may_overlap: as read_schedule takes it.
         server: where it is ours.
         revive: brings the server back when it is gone, if it is ours to bring back.
+        is_over_http: the clients' calls go to a server, which has the connections and the outside services.
     """
 
     windows: Sequence[Window] = ()
     may_overlap: bool = False
     server: EmbeddedServer | None = None
     revive: Callable[[], object] | None = None
+    is_over_http: bool = False
 
 
 class Faulting:
@@ -171,4 +173,5 @@ def _set_scene(
         operations=workload.profile.operations,
         has_subscribers=bool(workload.profile.subscribers),
         server=planned.server,
+        is_over_http=planned.is_over_http,
     )

@@ -35,6 +35,7 @@ class RunRecord:
         time_scale: by which its profile was compressed, for the record.
         resumes: the run that it goes on with; None: none.
         app: the version of the application; None: not known.
+        over: the server that its calls go to, as it is shown; empty: to the database.
     """
 
     project: Project
@@ -44,6 +45,7 @@ class RunRecord:
     time_scale: float
     resumes: Rest | None = None
     app: AppVersion | None = None
+    over: str = ""
 
     def begin(self, server: ServerFacts, *, started_at_us: int) -> "BegunRun":
         """Make the run's folder and note the run in the database; one that is refused leaves no folder behind.
@@ -86,6 +88,7 @@ class RunRecord:
             machine=Machine(platform=platform.platform(), cores=os.cpu_count()),
             app=self.app,
             settings=self.workload.profile.model_dump(mode="json"),
+            over=self.over,
         )
         if self.resumes is not None:
             before = {"resumes": self.resumes.run_id, "ran_before_s": round(self.resumes.ran_s, 3)}

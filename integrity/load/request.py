@@ -8,6 +8,7 @@ from integrity.engines.target import Target
 from integrity.events import Event
 from integrity.exit_codes import Shortfall, exit_code_of
 from integrity.faults.schedule import Window
+from integrity.load.over_http import OverHttp
 from integrity.load.profile import Profile
 from integrity.load.resuming import Rest
 from integrity.load.thresholds import Grade, Threshold, shortfalls_of
@@ -36,6 +37,7 @@ class RunRequest:
         faults_may_overlap: as read_schedule takes it.
         resumes: the run that it goes on with; None: none.
         application: watched meanwhile.
+        over: the server that its calls go to; None: to the database.
     """
 
     system: System
@@ -53,6 +55,7 @@ class RunRequest:
     faults_may_overlap: bool = False
     resumes: Rest | None = None
     application: WatchedApplication = NOTHING_WATCHED
+    over: OverHttp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ def make_result(
         app=settings.app,
         time_scale=settings.time_scale,
         database=settings.database,
+        over=settings.over,
         started_at_us=settings.started_at_us,
         state="interrupted" if done.was_stopped else "finished",
         model=profile.model,

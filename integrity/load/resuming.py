@@ -25,6 +25,7 @@ class Rest:
         database: that it was made on.
         ran_s: for how long it ran, with those that it went on with itself.
         seed: of the rest; another one, so that its calls are not the same again.
+        over: the server that its calls went to; empty: to the database.
         faults: of the profile's own, those that had not ended, from its beginning on.
     """
 
@@ -38,6 +39,7 @@ class Rest:
     seed: int
     profile: Profile
     faults: tuple[Window, ...]
+    over: str = ""
 
 
 def find_rest(folder: RunFolder) -> Rest:
@@ -75,6 +77,7 @@ def find_rest(folder: RunFolder) -> Rest:
         seed=settings.seed + 1,
         profile=rest,
         faults=tuple(_later(read_schedule(planned, duration_s=profile.duration_s, may_overlap=True), ran_s)),
+        over=settings.over,
     )
 
 

@@ -18,9 +18,11 @@ from integrity.engines.occupancy import RUN
 from integrity.errors import AuditError
 from integrity.events import Job, Listener, Noted, listen
 from integrity.load.client import Clock
+from integrity.load.descriptors import make_room
 from integrity.load.driving import drive
 from integrity.load.end_states import ask_end_states, find_end_states
 from integrity.load.faulting import Faulting, PlannedFaults
+from integrity.load.over_http import OverHttp, try_out
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import count_samples, find_resources
@@ -58,8 +60,12 @@ def play(request: RunRequest) -> Job[EndedRun]:
     """
     yield from wait_for_hour(request.profile)
     workload = Workload(request.system, request.profile, request.bug, request.seed)
-    database = RunDatabase(request.target, workload, request.test_database)
-    planned = PlannedFaults(request.faults, request.faults_may_overlap, request.server, request.revive)
+    over = request.over
+    database = RunDatabase(request.target, workload, request.test_database, is_served=over is not None)
+    planned = PlannedFaults(
+        request.faults, request.faults_may_overlap, request.server, request.revive, is_over_http=over is not None
+    )
+    make_room(workload.profile.connection_count)
     end_states = find_end_states(request.project, request.profile.thresholds)
     unfinished = find_unfinished(request.project, request.system.name)
     app = find_app_version(request.project)
@@ -69,20 +75,29 @@ def play(request: RunRequest) -> Job[EndedRun]:
         yield from map(Noted, map(_describe_lacking, lacking))
         workload = database.workload
         record = RunRecord(
-            request.project, request.target, workload, request.profile_name, request.time_scale, request.resumes, app
+            request.project,
+            request.target,
+            workload,
+            request.profile_name,
+            request.time_scale,
+            request.resumes,
+            app,
+            over=str(over or ""),
         )
         world = database.read_world()
         faulting = Faulting(planned, workload, database.target, world.keys)
+        if over is not None:
+            try_out(over, workload, world)
         yield RunPrepared(request)
         clock = Clock()
         begun = record.begin(server, started_at_us=clock.now_us())
         hold.rename(f"{RUN}{begun.folder.run_id}")
         # It lives until its history is there, or nobody will bring it.
         with begun.beating():
-            not_run = (*workload.unusable, *lacking)
+            not_run = (*workload.unusable, *lacking, *(over.not_run if over is not None else ()))
             watched = request.application
             result = yield from _carry_out(
-                begun, workload, world, clock, faulting=faulting, not_run=not_run, application=watched
+                begun, workload, world, clock, faulting=faulting, not_run=not_run, application=watched, over=over
             )
             loaded = begun.load()
         left = count_unfinished(request.target, unfinished, begun.folder.run_id)
@@ -107,16 +122,18 @@ def _carry_out(
     faulting: Faulting,
     not_run: Sequence[NotRun],
     application: WatchedApplication,
+    over: OverHttp | None,
 ) -> Job[RunResult]:
     """Do all that is recorded, and return the result, which is in the folder by then."""
     folder = begun.folder
     try:
-        work = Work(workload, begun.recorder, world, clock, faulting=faulting)
+        carry = over.server.carry if over is not None else None
+        work = Work(workload, begun.recorder, world, clock, faulting=faulting, carry=carry)
         monitor = Monitor(
             begun.record.target,
             application=application,
             file=folder.path / MONITOR_FILE,
-            pool_size=workload.pool_size,
+            pool_size=workload.pool_size if over is None else None,  # the server's own is another
             limits={**workload.system.limits, **read_limits(begun.record.project)},
             read_loop_lag_ms=work.take_worst_lag_ms,
         )

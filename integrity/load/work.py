@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from integrity.clients.carrier import Carry
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import World
 from integrity.events import Event
@@ -82,9 +83,24 @@ class WorkDone:
 
 
 class Work:
-    """The part of a run that happens in the event loop."""
+    """The part of a run that happens in the event loop.
 
-    def __init__(self, workload: Workload, recorder: Recorder, world: World, clock: Clock, *, faulting: Faulting) -> None:
+    Args:
+        carry: makes what carries calls to a server; None: they go to the database.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        recorder: Recorder,
+        world: World,
+        clock: Clock,
+        *,
+        faulting: Faulting,
+        carry: Carry | None = None,
+    ) -> None:
+        self._carry = carry or faulting.carry
+        self._is_served = carry is not None
         self._workload = workload
         self._faulting = faulting
         self._recorder = recorder
@@ -198,11 +214,12 @@ class Work:
             self.caller,
             seed=self._workload.seed,
             began_at=datetime.fromtimestamp(self._began_us / 1_000_000, UTC),
-            carry=self._faulting.carry,
+            carry=self._carry,
             connect=self._faulting.connect,
         )
         await self.sweeping.run(self.model.drain)
-        if self.sweeping.is_settled and not self.caller.deliveries.outstanding:
+        # What a server of outside services still has to deliver, nobody knows here.
+        if self.sweeping.is_settled and not self.caller.deliveries.outstanding and not self._is_served:
             self.settled_at_us = self._clock.now_us()
 
     def done(self) -> WorkDone:
@@ -261,7 +278,7 @@ class Work:
                 profile,
                 self.caller,
                 seed=seed,
-                carry=self._faulting.carry,
+                carry=self._carry,
                 reconnector=self.reconnector,
                 stopping=self._stopping,
             )
@@ -269,7 +286,7 @@ class Work:
             profile,
             self.caller,
             seed=seed,
-            carry=self._faulting.carry,
+            carry=self._carry,
             reconnector=self.reconnector,
             stopping=self._stopping,
         )

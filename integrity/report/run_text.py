@@ -9,7 +9,7 @@ from integrity.engines.known import find_engine
 from integrity.events import Event, Listener
 from integrity.load.forecast import describe, find_doubts, find_warning
 from integrity.load.profile import Profile
-from integrity.load.request import RunAdvanced, RunPrepared
+from integrity.load.request import RunAdvanced, RunPrepared, RunRequest
 from integrity.numbers import counted
 from integrity.report.breakdown_text import render_breakdown
 from integrity.report.drain_text import explain_drain
@@ -47,16 +47,23 @@ def write_headline(event: Event) -> None:
     """Say what is run, when nothing is left that would refuse it."""
     if isinstance(event, RunPrepared):
         asked, profile = event.request, event.request.profile
+        over = f"over HTTP to {asked.over}, " if asked.over is not None else ""
         said = (
             f"{asked.system.name} {asked.profile_name}: {profile.title}; {counted(profile.clients, 'client')} on "
             f"{counted(profile.connection_count, 'connection')}, {_planned_length(profile)}, seed {asked.seed}, "
-            f"{'bug ' + asked.bug.name if asked.bug else 'no bug'}, {name_database(str(asked.target))}"
+            f"{_planted(asked)}, {over}{name_database(str(asked.target))}"
         )
         write_note(fold(said))
         if warning := find_warning(profile):
             write_note(fold(f"warning: {warning}"))
         for line in (*describe(profile), *(f"{asked.profile_name} {doubt}." for doubt in find_doubts(profile))):
             write_note(fold(line))
+
+
+def _planted(asked: RunRequest) -> str:
+    if asked.over is not None:
+        return "the bugs that its server has"
+    return f"bug {asked.bug.name}" if asked.bug else "no bug"
 
 
 def _planned_length(profile: Profile) -> str:
@@ -233,6 +240,8 @@ def _unfinished(unfinished: Unfinished) -> str:
 
 def _notes(result: RunResult) -> list[str]:
     lines = [f"not run: {each.operation}: {visible(each.reason)}" for each in result.not_run]
+    if result.over:
+        lines.insert(0, fold(f"The calls went over HTTP to {visible(result.over)}; what is judged is in the database."))
     total = result.total
     if total.abandoned:
         lines.append(f"{total.abandoned} of the failed and unknown calls are clients that were made to die half way.")

@@ -36,6 +36,7 @@ class RunSettings(Document):
         process_mark: tells the process from any other of its id; None: it could not be had.
         app: the version of the application that is loaded; None: not known.
         settings: the profile's, with everything that the command line said.
+        over: the URL, without its password, of the server that calls went to; empty: they went to the database.
     """
 
     format: Literal[1] = 1
@@ -57,6 +58,7 @@ class RunSettings(Document):
     reference: str = ""
     resumes: str = ""
     ran_before_s: float = 0.0
+    over: str = ""
 
 
 def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,0 +1,171 @@
+"""A run over HTTP: what of a profile a server can be asked for, and whether it answers before it is hammered."""
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from integrity.clients.http import Refused, Server, describe
+from integrity.domain import KeyOf, NewKey, World
+from integrity.errors import UsageError
+from integrity.history import make_operation_id
+from integrity.http.answer import Unanswered
+from integrity.http.connection import HttpConnection
+from integrity.load.client import Clock
+from integrity.load.profile import OpenProfile, Profile
+from integrity.load.workload import Workload
+from integrity.runs.result import NotRun
+from integrity.systems.system import System
+from integrity.typed import typed
+
+HEALTH = "/health"
+TRIALS = 5
+"""Before a run is begun: a look at the server's health, and reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverHttp:
+    """Where the calls of a run go, in place of the database.
+
+    Args:
+        not_run: what of the profile cannot be asked for there.
+    """
+
+    server: Server
+    not_run: tuple[NotRun, ...] = ()
+
+    def __str__(self) -> str:
+        """The URL, without its password."""
+        return str(self.server.origin)
+
+
+def asked_over_http(system: System, profile: Profile) -> tuple[System, Profile, tuple[NotRun, ...]]:
+    """Return what of a system and a profile can be asked of a server, and what of them cannot.
+
+    Raises:
+        UsageError: nothing can.
+    """
+    if system.endpoints is None:
+        raise UsageError(
+            f"--target: {system.name} has no table of endpoints, so nobody knows which requests are its operations",
+            hint="Run it without --target, on its database.",
+        )
+    known = set(system.endpoints.names())
+    missing = tuple(
+        NotRun(operation=name, reason="it has no endpoint, so nobody can ask for it over HTTP")
+        for name in profile.operations
+        if name not in known
+    )
+    streams = tuple(
+        NotRun(operation=each.operation, reason=f"the streams of {each.name} are not driven over HTTP")
+        for each in profile.subscribers
+    )
+    swept = tuple(each for each in system.sweeps if each.operation in known)
+    unswept = tuple(
+        NotRun(operation=each.operation, reason="it has no endpoint: what it takes up is left open")
+        for each in system.sweeps
+        if each not in swept
+    )
+    if not known.intersection(profile.operations):
+        raise UsageError(
+            f"--target: no operation of this profile has an endpoint in the table of {system.name}",
+            hint=f"Those that have one: {', '.join(sorted(known))}.",
+        )
+    scales_streams = (
+        isinstance(profile, OpenProfile) and profile.steps is not None and profile.steps.scales == "subscribers"
+    )
+    if scales_streams:
+        raise UsageError(
+            "--target: the steps of this profile are of streams, which are not driven over HTTP",
+            hint="Run it without --target, or take a profile whose steps are of its rate.",
+        )
+    return replace(system, sweeps=swept), _narrowed(profile, known), (*missing, *streams, *unswept)
+
+
+def _narrowed(profile: Profile, known: Collection[str]) -> Profile:
+    if not isinstance(profile, OpenProfile):
+        weights = {name: weight for name, weight in profile.weights.items() if name in known}
+        return profile.model_copy(update={"weights": weights, "subscribers": ()})
+    streams = []
+    for stream in profile.streams:
+        left = tuple(name for name in stream.operations if name in known)
+        if left:
+            per_minute = stream.per_minute * len(left) / len(stream.operations)
+            streams.append(stream.model_copy(update={"operations": left, "per_minute": per_minute}))
+    bursts = tuple(each for each in profile.bursts if each.operation in known)
+    return profile.model_copy(update={"streams": tuple(streams), "bursts": bursts, "subscribers": ()})
+
+
+def try_out(over: OverHttp, workload: Workload, world: World) -> None:
+    """Look at the server's health, and ask for some reads; what that answers is in no history.
+
+    Raises:
+        UsageError: it does not answer, or not as this system does.
+    """
+    asyncio.run(_try_out(over.server, workload, world))
+
+
+async def _try_out(server: Server, workload: Workload, world: World) -> None:
+    connection = server.connect()
+    place, system = f"--target {server.origin}", workload.system.name
+    try:
+        answer = await _ask(connection, HEALTH)
+        if answer.status != 200:
+            raise UsageError(
+                f"{place}: {HEALTH} was answered with {describe(answer)}",
+                hint=f"Is that a server of {system}? {typed(f'serve {system}')} starts one.",
+            )
+        for operation, arguments in _reads(workload, world):
+            await _try_read(server, connection, operation, arguments)
+    except Unanswered as error:
+        raise UsageError(
+            f"{place}: {error}", hint=f"Is it running, and at this address? {typed(f'serve {system}')} starts one."
+        ) from None
+    except Refused as error:
+        raise UsageError(
+            f"{place}: {error}", hint=f"Is it a server of {system}, on the same rows, and the password its own?"
+        ) from None
+    finally:
+        await connection.close()
+
+
+async def _ask(connection: HttpConnection, path: str) -> Any:
+    return await connection.ask("GET", f"{path}", {}, None)
+
+
+async def _try_read(server: Server, connection: HttpConnection, operation: str, arguments: dict[str, Any]) -> None:
+    operation_id = make_operation_id(Clock().now_us() // 1000, Random(operation))
+    asked = server.endpoints.encode(operation, arguments, operation_id)
+    headers = await server.headers_of(asked, connection)
+    answer = await connection.ask(asked.method, asked.target, headers, None)
+    returned, _ = server.endpoints.decode_return(operation, answer.status, answer.headers, answer.body)
+    if not returned.outcome.is_answer:
+        raise UsageError(
+            f"--target {server.origin}: {operation} ({asked.method} {asked.path}) came to nothing: "
+            f"{returned.outcome}, {returned.error or describe(answer)}",
+            hint="Look at what it answers: curl -i; at its log; and whether it works on this database.",
+        )
+
+
+def _reads(workload: Workload, world: World) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield calls that only read, by what their endpoints say, the profile's own first."""
+    random = Random(f"{workload.seed}/trial")
+    reads = list(_reading(workload, world))
+    for number in range(TRIALS - 1 if reads else 0):
+        name = reads[number % len(reads)]
+        domains = workload.system.operations[name].arguments
+        yield name, {argument: domain.draw(random, world) for argument, domain in domains.items()}
+
+
+def _reading(workload: Workload, world: World) -> Sequence[str]:
+    """Return the operations that only read and whose keys there are."""
+    endpoints, operations = workload.system.endpoints, workload.system.operations
+    assert endpoints is not None
+    found = []
+    for name in dict.fromkeys((*workload.profile.operations, *endpoints.names())):
+        drawn = [each for each in operations[name].arguments.values() if isinstance(each, KeyOf)]
+        has_keys = all(isinstance(each, NewKey) or world.keys.get(each.pool) for each in drawn)
+        if name in set(endpoints.names()) and endpoints.find(name).method == "GET" and has_keys:
+            found.append(name)
+    return found

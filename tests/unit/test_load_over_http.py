@@ -1,0 +1,124 @@
+"""What of a run can go over HTTP: the rest is left out by name, or refused, and never counts as kept."""
+
+import resource
+from dataclasses import replace
+from random import Random
+from typing import Any, cast
+
+import pytest
+
+from integrity.endpoints.table import Endpoints
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.faults.catalogue import FAULTS
+from integrity.faults.conduct import Conduct
+from integrity.faults.scene import Scene
+from integrity.faults.schedule import find_unmet, read_schedule
+from integrity.load import descriptors
+from integrity.load.descriptors import make_room
+from integrity.load.over_http import asked_over_http
+from integrity.load.profile import OpenProfile, load_profile, profile_names
+from integrity.registry import SYSTEMS
+from integrity.systems.system import System
+
+
+def without_endpoints(system: System, *names: str) -> System:
+    """Return the system as it would be if these had no endpoints."""
+    assert system.endpoints is not None
+    table = tuple(each for each in system.endpoints.table if each.operation not in names)
+    acts = {name: act for name, act in system.endpoints.acts.items() if name not in names and act.operation not in names}
+    return replace(system, endpoints=replace(system.endpoints, table=table, acts=acts))
+
+
+def test_a_profile_goes_on_without_what_has_no_endpoint_and_without_streams_and_says_so() -> None:
+    """What takes up what was left open is left out, too, where it cannot be asked for."""
+    streamvote = without_endpoints(SYSTEMS["streamvote"], "vote", "tap", "check_invoice")
+    name = next(each for each in profile_names(streamvote, {}) if load_profile(streamvote, each, {}).subscribers)
+    profile = load_profile(streamvote, name, {})
+    assert isinstance(profile, OpenProfile)
+
+    system, left, not_run = asked_over_http(streamvote, profile)
+
+    reasons = {each.operation: each.reason for each in not_run}
+    assert {"vote", "tap"} & set(profile.operations) <= reasons.keys()
+    assert not {"vote", "tap"} & set(left.operations)
+    assert (left.subscribers, bool(profile.subscribers)) == ((), True)
+    assert "are not driven over HTTP" in reasons[profile.subscribers[0].operation]
+    assert [each.operation for each in streamvote.sweeps if each not in system.sweeps] == ["check_invoice"]
+    assert "is left open" in reasons["check_invoice"]
+    assert isinstance(left, OpenProfile)
+    assert left.thresholds == profile.thresholds  # what was not run is not measured, and no pass
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_operation_that_clients_of_a_shipped_system_call_can_go_over_http(name: str) -> None:
+    system = SYSTEMS[name]
+    hammer = load_profile(system, "hammer", {})
+    _, left, not_run = asked_over_http(system, hammer)
+
+    assert left.operations == hammer.operations
+    assert [each.operation for each in not_run] == [each.operation for each in hammer.subscribers]
+
+
+def test_a_system_without_endpoints_and_a_profile_of_nothing_else_are_refused() -> None:
+    streamvote = SYSTEMS["streamvote"]
+    hammer = load_profile(streamvote, "hammer", {})
+    for system in (replace(streamvote, endpoints=None), replace(streamvote, endpoints=Endpoints(()))):
+        with pytest.raises(UsageError, match=r"^--target: "):
+            asked_over_http(system, hammer)
+
+
+SERVERS_OWN = {
+    "db_latency",
+    "connection_reset",
+    "half_open",
+    "lost_commit_ack",
+    "lost_commit",
+    "statement_timeout",
+    "service_latency",
+    "service_timeout",
+    "service_error",
+    "webhook_delay",
+    "webhook_duplicate",
+    "webhook_reorder",
+    "webhook_replay",
+    "webhook_drop",
+    "stream_disconnect",
+}
+"""Faults of what a run over HTTP leaves to its server."""
+
+
+def test_faults_of_what_the_server_has_are_unmet_and_those_of_the_database_and_of_clients_are_not() -> None:
+    safebox = SYSTEMS["safebox"]
+    scene = Scene(
+        target=Target.parse("postgresql://127.0.0.1/shop"),
+        system=safebox,
+        conduct=Conduct({}, safebox.services),
+        random=Random(1),
+        keys={},
+        has_subscribers=True,
+        server=cast(Any, object()),
+        is_over_http=True,
+    )
+    windows = read_schedule([f"{name}@0-1" for name in FAULTS], duration_s=1.0, may_overlap=True)
+
+    assert {window.fault.name for window, _ in find_unmet(windows, scene)} == SERVERS_OWN
+
+
+@pytest.mark.parametrize(("hard", "fits"), [(200, True), (20, False)])
+def test_open_files_are_raised_to_what_the_system_allows_and_counted(
+    hard: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds = [(16, hard)]
+    monkeypatch.setattr(descriptors, "_open_count", lambda: 6)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: bounds[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, new: bounds.append(new))
+
+    if fits:
+        make_room(130)
+    else:
+        with pytest.raises(UsageError, match=r"130 connections .* may open 0 more files \(20 in all, 64 kept") as caught:
+            make_room(130)
+        assert caught.value.hint is not None
+        assert "ulimit -n 200" in caught.value.hint
+    assert bounds[-1] == (hard, hard)
