@@ -91,25 +91,31 @@ def place_in_operation(steps: object, error: BaseException | None = None) -> str
     return f"{_shown(code.co_filename)}:{code.co_firstlineno}, in {code.co_name}"
 
 
-Line = tuple[CodeType, int]
+Spot = tuple[CodeType, int]
+"""Some code, and which of its instructions."""
 
 
-def lines_of(steps: Any) -> Sequence[Line]:
+def spots_of(steps: Any) -> Sequence[Spot]:
     """Return where a generator stands, then the one that it waits for, and so on; none where it has ended.
 
-    It is asked for with every step, so it makes no words of it.
+    It is asked for with every step, so it makes no words of it, nor looks for the line: Python counts from the first to it.
     """
-    lines = []
+    spots = []
     while (frame := getattr(steps, "gi_frame", None)) is not None:
-        lines.append((frame.f_code, frame.f_lineno))
+        spots.append((frame.f_code, frame.f_lasti))
         steps = steps.gi_yieldfrom
-    return lines
+    return spots
 
 
-def describe_lines(lines: Sequence[Line]) -> str:
-    """Return the innermost of these lines that is a user's, as "bank.py:12, in withdraw"; empty: none is."""
-    code, line = next((each for each in reversed(lines) if not is_installed(each[0].co_filename)), (None, 0))
-    return f"{_shown(code.co_filename)}:{line}, in {code.co_name}" if code else ""
+def describe_spots(spots: Sequence[Spot]) -> str:
+    """Return the innermost of these that is a user's, as "bank.py:12, in withdraw"; empty: none is."""
+    code, at = next((each for each in reversed(spots) if not is_installed(each[0].co_filename)), (None, 0))
+    return f"{_shown(code.co_filename)}:{_line_of(code, at)}, in {code.co_name}" if code else ""
+
+
+def _line_of(code: CodeType, at: int) -> int:
+    """Return the line of an instruction; that of the code's beginning, where it was made without lines."""
+    return next((line for start, end, line in code.co_lines() if start <= at < end and line), code.co_firstlineno)
 
 
 def place_of_caller() -> str:
@@ -117,7 +123,7 @@ def place_of_caller() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and is_installed(frame.f_code.co_filename):
         frame = frame.f_back
-    return describe_lines([(frame.f_code, frame.f_lineno)])
+    return describe_spots([(frame.f_code, frame.f_lasti)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from integrity.operation import (
 from integrity.sql.literals import as_sent
 from integrity.systems.left_open import LastStatement, TransactionLeftOpen, is_writing, may_write_by_functions
 from integrity.systems.service import Reaction
-from integrity.user_code import lines_of, place_in_operation
+from integrity.user_code import place_in_operation, spots_of
 
 Answer = TypeVar("Answer")
 
@@ -183,7 +183,7 @@ class Driver:
             answer = failure = None
             statement: Statement | None = step if type(step) is Statement else None
             if statement is not None:
-                self._last.at(statement, () if statement.place else lines_of(steps))
+                self._last.at(statement, () if statement.place else spots_of(steps))
             if abandon is not None and abandon.after is not None and self._step_count >= abandon.after:
                 await self._die_at(step, in_flight=abandon.in_flight)
             try:

@@ -8,6 +8,7 @@ Measured beside `pgbench -M prepared` with the same statements: benchmarks/workl
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -34,6 +35,41 @@ _CHANGED = ("0A000", "26000")  # what was prepared no longer fits its tables, or
 _QUERY_CANCELED = "57014"
 _DONE = frozenset(map(int, (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY)))
 _Pick = Callable[[Mapping[str, Value]], Sequence[Value]]
+
+
+class _Reader:
+    """Makes rows of one statement's answers, which are all of the same columns.
+
+    Args:
+        connection: that they come from, as psycopg knows it.
+    """
+
+    __slots__ = ("_columns", "_transformer")
+
+    def __init__(self, connection: "psycopg.AsyncConnection[Any]") -> None:
+        self._columns: tuple[str, ...] = ()
+        self._transformer: Any = Transformer(connection)
+
+    def rows(self, result: PGresult, count: int) -> Sequence[Mapping[str, Any]]:
+        if self._columns:
+            self._transformer.set_pgresult(result, set_loaders=False)
+        else:
+            self._columns = tuple((result.fname(number) or b"").decode() for number in range(result.nfields))
+            self._transformer.set_pgresult(result)
+        rows: list[Mapping[str, Any]] = self._transformer.load_rows(0, count, self._row)
+        return rows
+
+    def _row(self, values: Sequence[Any]) -> Mapping[str, Any]:
+        return dict(zip(self._columns, values))  # noqa: B905  (as many as columns)
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A statement that the server has under a name."""
+
+    name: bytes
+    pick: _Pick
+    reader: _Reader
 
 
 def make_connection(
@@ -72,17 +108,16 @@ class PostgresConnection:
         self._version = 0
         self._is_pooled = False
         self._begin = ""  # that waits for a statement
-        self._prepared: dict[str, tuple[bytes, _Pick]] = {}
+        self._prepared: dict[str, _Prepared] = {}
         self._prepared_count = 0
-        self._columns: dict[str, tuple[str, ...]] = {}
-        self._transformer: Any = None  # makes values of what the server's text says
+        self._psycopg: psycopg.AsyncConnection[Any] | None = None
 
     @property
     def is_open(self) -> bool:
         return self._wire is not None and self._wire.is_open
 
     async def open(self) -> None:
-        self._prepared, self._columns, self._begin = {}, {}, ""
+        self._prepared, self._begin = {}, ""
         self._session_settings = Conduct.session_settings
         self.abort()
         await self._connect()
@@ -110,7 +145,7 @@ class PostgresConnection:
         except (psycopg.Error, OSError, UnicodeError) as error:
             raise self._target.unreachable(error) from None
         self._version = connection.info.server_version
-        self._transformer = Transformer(connection)
+        self._psycopg = connection
         self._wire = Wire(connection)
 
     async def _find_pooler(self) -> bool:
@@ -172,12 +207,11 @@ class PostgresConnection:
         known = self._prepared.get(sql)
         if known is None or self._begin:
             return await (self._execute_pooled if self._is_pooled else self._execute_in_flight)(sql, parameters)
-        name, pick = known
         try:
-            (result,) = await self._opened().execute((name, [_encode(value) for value in pick(parameters)]))
+            (result,) = await self._opened().execute(known.name, _encode(known.pick(parameters)))
         except WireLost as error:
             raise _lost(error) from None
-        return self._read(sql, result)
+        return self._read(result, known.reader, sql)
 
     async def _execute_in_flight(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         """Execute a statement with what comes before it: the begin that waits, and being prepared."""
@@ -187,11 +221,10 @@ class PostgresConnection:
         parsed: list[str] = []  # of each result the statement that is prepared; empty: one is executed
         for text, values in asked:
             if (known := self._prepared.get(text)) is not None:
-                name, pick = known
-                flight.append((None, (name, [_encode(value) for value in pick(values)])))
+                flight.append((None, (known.name, _encode(known.pick(values)))))
             else:
                 numbered, names = number_parameters(text)
-                encoded = [_encode(values[name]) for name in names]
+                encoded = _encode([values[name] for name in names])
                 flight.append((numbered.encode(), (self._name(text, names), encoded)))
                 parsed.append(text)
             parsed.append("")
@@ -200,14 +233,15 @@ class PostgresConnection:
             results = await self._opened().fly(flight)
         except WireLost as error:
             raise _lost(error) from None
+        reader = self._prepared[sql].reader
         if results[-1].status in _DONE:
-            return self._read(sql, results[-1])
+            return self._read(results[-1], reader, sql)
         refused = next(place for place, result in enumerate(results) if result.status not in _DONE)
         for text in parsed[refused:]:
             self._forget(text)
         if begin and refused <= parsed.index(""):
             self._begin = begin  # the transaction is not open, so nothing of it may be carried out
-        return self._read(sql, results[refused])
+        return self._read(results[refused], reader, sql)
 
     async def _execute_pooled(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         """Execute a statement in a transaction: its own, where none is open."""
@@ -222,33 +256,36 @@ class PostgresConnection:
             await self.commit()
             return answered
         text, names = number_parameters(sql)
-        encoded = [_encode(parameters[name]) for name in names]
+        encoded = _encode([parameters[name] for name in names])
         try:
             (result,) = await self._opened().execute_unnamed(text.encode(), encoded)
         except WireLost as error:
             raise _lost(error) from None
-        self._columns.pop(sql, None)  # nobody keeps what it was
-        return self._read(sql, result)
+        return self._read(result, self._reader(), sql)
 
     def _name(self, sql: str, names: tuple[str, ...]) -> bytes:
         self._prepared_count += 1
         name = b"integrity_%d" % self._prepared_count
-        self._prepared[sql] = (name, _picker(names))
+        self._prepared[sql] = _Prepared(name, _picker(names), self._reader())
         return name
+
+    def _reader(self) -> _Reader:
+        assert self._psycopg is not None, "it was asked, and so it is open"
+        return _Reader(self._psycopg)
 
     def _forget(self, sql: str) -> None:
         self._prepared.pop(sql, None)
-        self._columns.pop(sql, None)
 
     async def has_written(self) -> bool:
         (row,) = await self.execute("select pg_catalog.pg_current_xact_id_if_assigned() is not null as has_written", {})
         return bool(row["has_written"])
 
     async def commit(self) -> None:
-        try:
-            await self.begin_now()
-        finally:
-            self._begin = ""
+        if self._begin:
+            try:
+                await self.begin_now()
+            finally:
+                self._begin = ""
         if (await self._ask("commit")).command_status != b"COMMIT":
             # PostgreSQL answers COMMIT in an aborted transaction with ROLLBACK and no error.
             raise StatementFailed("the transaction had been aborted, its commit was a rollback", sqlstate="25P02")
@@ -281,24 +318,15 @@ class PostgresConnection:
             raise WireLost("the connection was never opened")
         return self._wire
 
-    def _read(self, sql: str, result: PGresult) -> Answered:
+    def _read(self, result: PGresult, reader: _Reader, sql: str) -> Answered:
         if result.status not in _DONE:
             self._check(result, sql)
         count = result.ntuples
-        answered = Answered(self._rows(sql, result, count)) if count else Answered()
+        answered = Answered(reader.rows(result, count)) if count else Answered()
         affected = result.command_tuples
         if affected is not None:
             answered.affected = affected
         return answered
-
-    def _rows(self, sql: str, result: PGresult, count: int) -> Sequence[Mapping[str, Any]]:
-        columns = self._columns.get(sql)
-        if columns is None:
-            names = ((result.fname(number) or b"").decode() for number in range(result.nfields))
-            columns = self._columns[sql] = tuple(names)
-        self._transformer.set_pgresult(result)
-        rows: list[Mapping[str, Any]] = self._transformer.load_rows(0, count, lambda values: dict(zip(columns, values)))  # noqa: B905  (as many as columns)
-        return rows
 
     def _check(self, result: PGresult, sql: str = "") -> None:
         """Raise StatementFailed where the server refused, or has ended the connection."""
@@ -333,9 +361,12 @@ def _picker(names: tuple[str, ...]) -> _Pick:
     return itemgetter(*names)
 
 
-def _encode(value: Value) -> bytes | None:
-    if type(value) is int:  # most are
-        return b"%d" % value
+def _encode(values: Sequence[Value]) -> list[bytes | None]:
+    """Return values as the server reads them; integers, which most are, with no call for each."""
+    return [b"%d" % value if type(value) is int else _encode_other(value) for value in values]
+
+
+def _encode_other(value: Value) -> bytes | None:
     text = value if type(value) is str else text_of(value)
     if text is None:
         return None

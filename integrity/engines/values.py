@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,8 @@ def text_of(value: Any, *, is_json: bool = False) -> str | None:  # noqa: PLR091
     """
     if value is None:
         return None
+    if type(value) is UUID and not is_json:
+        return _text_of_id(value)
     if is_json or isinstance(value, Mapping):
         return json.dumps(value, sort_keys=True, ensure_ascii=False, default=text_of)
     match value:
@@ -46,6 +49,12 @@ def text_of(value: Any, *, is_json: bool = False) -> str | None:  # noqa: PLR091
             return value.isoformat()
         case timedelta():
             return f"{value.days} days {value.seconds}.{value.microseconds:06d} seconds"
+    return str(value)
+
+
+@lru_cache(maxsize=1024)
+def _text_of_id(value: UUID) -> str:
+    """Return an id's text: a call writes its own into several rows, and to spell it takes longer than to look it up."""
     return str(value)
 
 

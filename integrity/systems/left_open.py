@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from integrity.operation import Ok, Reply, Statement
 from integrity.sql.tokens import code_tokens
-from integrity.user_code import Line, describe_lines
+from integrity.user_code import Spot, describe_spots
 
 _READS = ("(", "select", "values", "table", "with", "show", "explain", "set", "savepoint", "release", "lock", "fetch")
 _ENDS = ("commit", "end", "rollback", "abort")
@@ -39,16 +39,16 @@ class LastStatement:
 
     def __init__(self) -> None:
         self._statement = Statement("")
-        self._lines: Sequence[Line] = ()
+        self._spots: Sequence[Spot] = ()
 
-    def at(self, statement: Statement, lines: Sequence[Line]) -> None:
+    def at(self, statement: Statement, spots: Sequence[Spot]) -> None:
         """Note a statement, and where the operation stood when it asked for it."""
-        self._statement, self._lines = statement, lines
+        self._statement, self._spots = statement, spots
 
     @property
     def place(self) -> str:
         """The statement's in a user's code or file; empty: it is in none."""
-        return self._statement.place or describe_lines(self._lines)
+        return self._statement.place or describe_spots(self._spots)
 
     def check_end(self, reply: Reply, statements: Iterable[str], *, has_id: bool) -> None:
         """Check that an operation of the user's may return in an open transaction: nothing is lost of what it told.

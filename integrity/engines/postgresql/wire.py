@@ -63,11 +63,11 @@ class Wire:
             self._lose(error)
         return waiter
 
-    def execute(self, prepared: Prepared) -> "asyncio.Future[Results]":
+    def execute(self, name: bytes, parameters: Sequence[bytes | None]) -> "asyncio.Future[Results]":
         """Execute a prepared statement; answered with its result."""
         waiter = self._begin()
         try:
-            self._pgconn.send_query_prepared(*prepared)
+            self._pgconn.send_query_prepared(name, parameters)
             if self._pgconn.flush():
                 self._flush()
         except psycopg.Error as error:

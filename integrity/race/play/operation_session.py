@@ -33,7 +33,7 @@ from integrity.race.program.program import Service
 from integrity.race.program.trace import Asked, Failed, Return
 from integrity.race.program.wire import Answer, Wire
 from integrity.systems.left_open import LastStatement
-from integrity.user_code import lines_of, place_in_operation
+from integrity.user_code import place_in_operation, spots_of
 
 _COMMIT = Statement("commit")
 _ROLLBACK = Statement("rollback")
@@ -130,7 +130,7 @@ class OperationSession(Session):
             self.returned = Failed(None, reason, has_committed=self.has_committed, place=place)
             return None
         if isinstance(step, Statement):
-            self._last.at(step, lines_of(self._steps))
+            self._last.at(step, spots_of(self._steps))
         made: Step = step
         return made
 
