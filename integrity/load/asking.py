@@ -3,21 +3,21 @@
 from collections import defaultdict
 from collections.abc import Callable
 from random import Random
-from typing import Any
 from uuid import UUID
 
 from integrity.clients.deliveries import CausingCall, Deliveries
+from integrity.clients.services import Services
 from integrity.faults.conduct import Conduct
 from integrity.history import Requested, encode_request_returned, encode_requested
 from integrity.load.client import Client, Clock
 from integrity.measure.dependencies import Dependencies, DependencyMeasure
 from integrity.operation import Request
-from integrity.systems.service import Answer, Context, Reaction
+from integrity.systems.service import Answer, Reaction
 from integrity.systems.system import System
 
 
 class OutsideServices:
-    """The services of a run, with what they remember.
+    """The services of a run, what is asked of them and how they answer.
 
     Args:
         append: writes a line of requests.
@@ -41,22 +41,13 @@ class OutsideServices:
         self.append = append
         self.clock = clock
         self._system = system
-        self._conduct = conduct
-        self._deliveries = deliveries
-        self._memories: dict[str, dict[str, Any]] = {name: {} for name in system.services}
+        self._services = Services(system, conduct, deliveries, clock.now_us)
 
     def react(self, step: Request, random: Random, origin: CausingCall) -> tuple[Reaction, int]:
         """Let a service react to a request; return that, and when it was asked."""
-        settings = self._conduct.services[step.service]
-        context = Context(random, settings, self._memories[step.service])
-        reaction = self._system.services[step.service](step.payload, context)
-        now_us = self.clock.now_us()
-        self._conduct.note_reaction(step.service, reaction.answer, len(reaction.deliveries))
+        reaction, now_us = self._services.react(step, random, origin)
         for operation in (origin.operation, *(each.operation for each in reaction.deliveries)):
             self.relied_on[operation].add(step.service)
-        self._deliveries.add(
-            reaction.deliveries, now_us=now_us, origin=origin, retry_s=settings.retry_s, service=step.service
-        )
         return reaction, now_us
 
     def measure_of(self, step: Request) -> DependencyMeasure:
