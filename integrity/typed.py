@@ -14,12 +14,12 @@ from dataclasses import dataclass
 # is told one where it needs that: a finding brings its tables along.
 _DATABASE = """
     forget health monitor new-invariant new-operation new-query proxy queries-ask queries-run race reproduce restore
-    rollback run seed snapshot suite validate
+    rollback run seed serve snapshot suite validate
 """
 _PROJECT = f"""
     {_DATABASE} db-psql db-reset db-start db-status db-stop db-url explain list mcp new-scenario queries-list replay stop
 """
-_TEST_DATABASE = "health race replay reproduce restore run seed snapshot suite"
+_TEST_DATABASE = "health race replay reproduce restore run seed serve snapshot suite"
 
 _GROUPS = ("db", "new", "queries")
 

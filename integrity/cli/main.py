@@ -28,6 +28,7 @@ COMMANDS = {
     "restore": "Put the test database back as a snapshot has it.",
     "rollback": "Remove what seed and run have made.",
     "run": "Hammer a system with concurrent clients.",
+    "serve": "Answer a system's operations over HTTP.",
     "suite": "Run a list of profiles, judge the data after each, report on all.",
     "faults": "List what can go wrong on purpose in a run.",
     "proxy": "Stand in front of an application: record, and break the wire on purpose.",

@@ -13,7 +13,7 @@ call's own id travels as Operation-Id: the rows that it writes hold it, so that 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -53,6 +53,7 @@ class Argument:
         name: of the parameter, the member of JSON, the header or the token's claim; empty: as the operation names it.
         before, after: what stands around the value in a query: "eq.", as in `id=eq.7`.
         is_optional: left out, it is None.
+        one_of: all that a text may be; none: anything.
     """
 
     where: Where
@@ -61,9 +62,15 @@ class Argument:
     before: str = ""
     after: str = ""
     is_optional: bool = False
+    one_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    @property
+    def wanted(self) -> str:
+        """What it must be, as messages say it."""
+        return f"one of {', '.join(self.one_of)}" if self.one_of else self.kind.value
 
 
 def path(name: str = "", kind: Kind = Kind.INTEGER) -> Argument:
@@ -78,9 +85,9 @@ def query(
     return Argument(Where.QUERY, name, kind, before, after, is_optional)
 
 
-def body(name: str = "", kind: Kind = Kind.INTEGER) -> Argument:
+def body(name: str = "", kind: Kind = Kind.INTEGER, *, one_of: Collection[str] = ()) -> Argument:
     """Return an argument that is a member of the body's JSON."""
-    return Argument(Where.BODY, name, kind)
+    return Argument(Where.BODY, name, Kind.TEXT if one_of else kind, one_of=tuple(one_of))
 
 
 def header(name: str, kind: Kind = Kind.INTEGER, *, is_optional: bool = False) -> Argument:

@@ -158,21 +158,26 @@ def _read(argument: Argument, name: str, held: Mapping[str, Any]) -> Value:
             raise BadRequest(
                 403, f"this is for whoever is logged in as {name}, and the token is somebody else's", field=name
             )
-        raise BadRequest(422, f"{name} is missing from the {where.value}: {argument.kind.value} belongs there", field=name)
+        raise BadRequest(422, f"{name} is missing from the {where.value}: {argument.wanted} belongs there", field=name)
     try:
-        if where is Where.BODY:
-            return read_json(argument.kind, value)
-        if where is Where.TOKEN:
-            return read_json(argument.kind, spell_json(argument.kind, value))
-        text = unquote(value, errors="strict") if where in (Where.PATH, Where.HEADER) else value
-        text = _without(argument, text)
-        return read(argument.kind, text)
+        return _read_value(argument, value)
     except (Unreadable, UnicodeDecodeError):
         around = f" between {quote(argument.before)} and {quote(argument.after)}" if argument.after else ""
         around = f" behind {quote(argument.before)}" if argument.before and not around else around
         raise BadRequest(
-            422, f"{name} in the {where.value} is {quote(value)}, and must be {argument.kind.value}{around}", field=name
+            422, f"{name} in the {where.value} is {quote(value)}, and must be {argument.wanted}{around}", field=name
         ) from None
+
+
+def _read_value(argument: Argument, value: Any) -> Value:
+    if argument.one_of and value not in argument.one_of:
+        raise Unreadable
+    if argument.where is Where.BODY:
+        return read_json(argument.kind, value)
+    if argument.where is Where.TOKEN:
+        return read_json(argument.kind, spell_json(argument.kind, value))
+    text = unquote(value, errors="strict") if argument.where in (Where.PATH, Where.HEADER) else value
+    return read(argument.kind, _without(argument, text))
 
 
 def _without(argument: Argument, text: str) -> str:

@@ -20,7 +20,7 @@ from integrity.endpoints.endpoint import Endpoint, Where
 from integrity.endpoints.login import Login
 from integrity.endpoints.requests import BadRequest, WireRequest, decode_call, encode_call, read_query
 from integrity.errors import UsageError, quote
-from integrity.history import Returned
+from integrity.history import Outcome, Returned
 from integrity.operation import Operation, Rows
 from integrity.suggestion import suggest
 from integrity.value import Value
@@ -42,6 +42,28 @@ class Act:
         """Return the other operation's arguments."""
         made = {name: text.format(operation_id=operation_id) for name, text in self.arguments.items()}
         return {**arguments, **made}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How often somebody may ask.
+
+    Args:
+        path: what the paths of the requests that count begin with.
+        count: of requests in a window, of whoever the token says.
+        window_s: windows of so many seconds begin at multiples of it.
+    """
+
+    path: str
+    count: int
+    window_s: int
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def left_s(self, now_s: float) -> int:
+        """Return how long the window goes on, in whole seconds: 1 at least."""
+        return ceil(self.window_s - now_s % self.window_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +89,8 @@ class Endpoints:
         declines: reason -> the status of its answer; of those that are not named it is 409.
         login: how one gets a token; None: nobody needs one.
         api_key: the header in which every request has the service's key; empty: it has none.
-        window_s: requests are counted in windows of so many seconds, which begin at multiples of it; 0: of no known ones.
+        limit: how often one may ask; None: nobody counts.
+        counters: name of a metric -> the operation whose calls that are ok it counts.
         pages: path -> HTML that is served beside.
     """
 
@@ -76,7 +99,8 @@ class Endpoints:
     declines: Mapping[str, int] = field(default_factory=dict)
     login: Login | None = None
     api_key: str = ""
-    window_s: int = 0
+    limit: Limit | None = None
+    counters: Mapping[str, str] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
     _by_operation: dict[str, Endpoint] = field(default_factory=dict, init=False, repr=False, compare=False)
     _by_path: "dict[str, list[Endpoint]]" = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -97,7 +121,7 @@ class Endpoints:
 
     def check(self, operations: Mapping[str, Operation]) -> None:
         """Raise UsageError where an endpoint is of no operation, or does not carry what its operation takes."""
-        for name in (*self._by_operation, *self.acts):
+        for name in (*self._by_operation, *self.acts, *self.counters.values()):
             if name not in operations:
                 raise UsageError(f"endpoints: there is no operation {quote(name)}", hint=suggest(name, operations))
         for endpoint in self.table:
@@ -176,13 +200,13 @@ class Endpoints:
         Args:
             now_s: seconds since the epoch.
         """
-        retry_after_s = ceil(self.window_s - now_s % self.window_s) if self.window_s else RETRY_AFTER_S
+        limit = self.limit if returned.outcome is Outcome.DECLINED else None
         return encode_return(
             returned,
             events if endpoint.has_events else None,
             ok_status=endpoint.ok_status,
             declines=self.declines,
-            retry_after_s=retry_after_s,
+            retry_after_s=RETRY_AFTER_S if limit is None else limit.left_s(now_s),
         )
 
     def decode_return(self, operation: str, status: int, headers: Mapping[str, str], body: bytes) -> tuple[Returned, Rows]:

@@ -54,6 +54,7 @@ EVERY_PLACE = Endpoints(
 
 def values_of(argument: Argument) -> st.SearchStrategy[Any]:
     values = st.integers(0, 3_000) if argument.where is Where.LENGTH else VALUES[argument.kind]
+    values = st.sampled_from(argument.one_of) if argument.one_of else values
     return values | st.none() if argument.is_optional else values
 
 
@@ -165,13 +166,19 @@ VOTE = Endpoints(
             "POST",
             "/votes/{event_id}",
             "vote",
-            {"event_id": path(), "choice": body(), "price": body(kind=Kind.NUMBER), "wallet_id": token()},
+            {
+                "event_id": path(),
+                "choice": body(),
+                "price": body(kind=Kind.NUMBER),
+                "how": body(one_of=("up", "down")),
+                "wallet_id": token(),
+            },
         ),
         Endpoint("GET", "/votes", "count", query={"select": "count"}),
         Endpoint("GET", "/votes", "of", {"event_id": query(before="eq.")}, query={"select": "*"}),
     )
 )
-FITTING = WireRequest("POST", "/votes/7", body=b'{"choice": 1, "price": 1.5}', claims={"wallet_id": 3})
+FITTING = WireRequest("POST", "/votes/7", body=b'{"choice": 1, "price": 1.5, "how": "up"}', claims={"wallet_id": 3})
 
 
 @pytest.mark.parametrize(
@@ -194,6 +201,12 @@ FITTING = WireRequest("POST", "/votes/7", body=b'{"choice": 1, "price": 1.5}', c
         ({"body": b'{"choice": 123456789012345678901, "price": 1}'}, 422, "choice"),
         ({"body": b'{"choice": 1, "price": "NaN"}'}, 422, "price"),
         ({"body": b'{"choice": 1, "price": {}}'}, 422, "price"),
+        (
+            {"body": b'{"choice": 1, "price": 1, "how": "sideways"}'},
+            422,
+            "how in the body is 'sideways', and must be one of up, down",
+        ),
+        ({"body": b'{"choice": 1, "price": 1, "how": ["up"]}'}, 422, "one of up, down"),
         ({"claims": {}}, 403, "wallet_id"),
         ({"headers": {"operation-id": "7"}}, 422, "Operation-Id"),
         ({"method": "GET", "path": "/votes", "query": "select=all"}, 422, "the query must be select=*&event_id=eq.... or"),
@@ -223,7 +236,7 @@ def test_two_endpoints_of_one_path_are_told_apart_by_their_queries() -> None:
 
 def test_a_login_says_whose_token_is_asked_for() -> None:
     login = Login("/login", {"wallet_id": Kind.INTEGER, "handle": Kind.TEXT})
-    for claims in ({"wallet_id": 41}, {"handle": "ada.l"}):
+    for claims in ({"wallet_id": 41}, {"handle": "ada.l"}, {}):
         assert login.decode(login.encode(claims, "pw").body, "pw") == claims
     for said in ({"email": "wallet_id.x@example.org", "password": "pw"}, {"email": "a@example.org", "password": "pw"}):
         with pytest.raises(BadRequest) as refused:

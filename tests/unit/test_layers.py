@@ -13,7 +13,7 @@ LAYERS = (
     {"audit", "report"},
     {"registry"},
     {"health", "sequences", "scenarios"},
-    {"load", "race"},
+    {"load", "race", "serve"},
     {"measure"},
     {"runs", "clients"},
     {"monitor"},

@@ -19,7 +19,11 @@ ENDPOINTS = Endpoints(
             "POST",
             "/webhooks/processor",
             "receive_funding_webhook",
-            {"event_id": body(kind=Kind.TEXT), "funding_id": body(), "kind": body(kind=Kind.TEXT)},
+            {
+                "event_id": body(kind=Kind.TEXT),
+                "funding_id": body(),
+                "kind": body(one_of=("payment_succeeded", "payment_failed")),
+            },
         ),
         Endpoint("POST", "/gateways/{gateway_id}/entries", "scan_in", _AT_GATEWAY, ok_status=201),
         Endpoint("POST", "/gateways/{gateway_id}/exits", "scan_out", _AT_GATEWAY),

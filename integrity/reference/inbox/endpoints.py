@@ -3,7 +3,8 @@
 from integrity.endpoints.endpoint import Argument, Endpoint, body, length, path, query, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
-from integrity.endpoints.table import Endpoints
+from integrity.endpoints.table import Endpoints, Limit
+from integrity.reference.inbox.parts import SETTLED
 
 _BUSINESS = {"business_id": token()}
 _OF_ANY = {"business_id": body()}
@@ -25,6 +26,7 @@ ENDPOINTS = Endpoints(
             _BUSINESS,
             query={"select": "*", "order": "last_message_at.desc", "limit": "50"},
         ),
+        Endpoint("GET", "/rest/v1/conversations", "load_dashboard", _BUSINESS, query={"select": "count"}),
         Endpoint(
             "GET",
             "/rest/v1/messages",
@@ -74,15 +76,22 @@ ENDPOINTS = Endpoints(
             "POST",
             "/webhooks/providers",
             "receive_provider_event",
-            {"event_id": _TEXT, "message_id": body(), "provider_message_id": _TEXT, "kind": _TEXT},
+            {
+                "event_id": _TEXT,
+                "message_id": body(),
+                "provider_message_id": _TEXT,
+                "kind": body(one_of=("sent", "delivered", "failed")),
+            },
         ),
         Endpoint(
             "POST", "/webhooks/messages", "receive_message", {**_CONVERSATION, "provider_message_id": _TEXT, "body": _TEXT}
         ),
-        Endpoint("POST", "/webhooks/checkouts", "receive_checkout_webhook", {"checkout_id": body(), "kind": _TEXT}),
+        Endpoint(
+            "POST", "/webhooks/checkouts", "receive_checkout_webhook", {"checkout_id": body(), "kind": body(one_of=SETTLED)}
+        ),
     ),
-    declines={"rate_limited": 429, "no_message": 404, "upload_took_too_long": 408},
+    declines={"rate_limited": 429, "no_message": 404, "unknown_conversation": 404, "upload_took_too_long": 408},
     login=Login("/auth/v1/token", {"business_id": Kind.INTEGER}, query={"grant_type": "password"}),
     api_key="apikey",
-    window_s=3600,
+    limit=Limit("/rest/v1/", 1_000, 3_600),
 )

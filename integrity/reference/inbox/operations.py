@@ -223,6 +223,9 @@ def receive_message(*, operation_id: UUID, conversation_id: int, provider_messag
         """,
         {"conversation_id": conversation_id},
     )
+    if not touched:
+        yield Rollback()
+        return Declined("unknown_conversation")
     # Under the conversation's lock, so that ids within it rise in the order of commits, which last_read_message_id needs.
     now = touched[0]["touched_at"]
     message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id, now=now)

@@ -43,7 +43,11 @@ ENDPOINTS = Endpoints(
             "POST",
             "/api/payments/stars/webhook",
             "receive_payment_webhook",
-            {"event_id": body("eventId", Kind.TEXT), "invoice_id": body("invoiceId"), "kind": body("kind", Kind.TEXT)},
+            {
+                "event_id": body("eventId", Kind.TEXT),
+                "invoice_id": body("invoiceId"),
+                "kind": body(one_of=("paid", "failed")),
+            },
         ),
         Endpoint("POST", "/api/payments/stars/credit", "credit_invoice", {"invoice_id": body("invoiceId")}),
         Endpoint("POST", "/api/payments/stars/check", "check_invoice", {"invoice_id": body("invoiceId")}),
@@ -67,4 +71,5 @@ ENDPOINTS = Endpoints(
         "unknown_wallet": 404,
     },
     login=Login("/api/login", {"wallet_id": Kind.INTEGER}),
+    counters={"votes_submitted_total": "vote"},
 )

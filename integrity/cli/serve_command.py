@@ -1,0 +1,86 @@
+"""`integrity serve`: a system's operations over HTTP, for load of any kind."""
+
+from pathlib import Path
+
+import click
+
+from integrity.cli.number_types import SEED, Integer, NumberType
+from integrity.cli.options import (
+    database_option,
+    open_project,
+    open_target,
+    project_option,
+    test_database_option,
+)
+from integrity.exit_codes import ExitCode
+from integrity.numbers import CONNECTIONS_MOST
+
+PORT_MOST = 65_535
+WAIT_S_MOST = 600
+
+
+@click.command()
+@click.argument("system")
+@click.option("--port", type=Integer(0, PORT_MOST), default=8000, show_default=True, help="0: one that is free.")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="To listen on.")
+@click.option("--reachable-by-others", "may_be_reached", is_flag=True, help="Allow a --host that is not loopback.")
+@click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system is served.")
+@click.option(
+    "--profile", "profile_name", metavar="NAME", help="Let outside services behave as it says; default: well, at once."
+)
+@click.option("--connections", type=Integer(1, CONNECTIONS_MOST), default=20, show_default=True, help="Of the pool.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=NumberType(0, WAIT_S_MOST),
+    default=2.0,
+    show_default=True,
+    help="Seconds that a request waits for one of them; then it is answered 503.",
+)
+@click.option("--seed", type=SEED, default=1, show_default=True, help="Of what outside services draw.")
+@database_option
+@project_option
+@test_database_option
+def command(
+    *,
+    system: str,
+    port: int,
+    host: str,
+    may_be_reached: bool,
+    bug_name: str | None,
+    profile_name: str | None,
+    connections: int,
+    wait_s: float,
+    seed: int,
+    database: str | None,
+    project_folder: Path,
+    test_database: str | None,
+) -> int:
+    """Answer a SYSTEM's operations over HTTP, on its seeded database, until Ctrl-C.
+
+    docs/endpoints.md lists the requests; /health and /metrics are there, too. Everybody logs in with LOADTEST_PASSWORD.
+    It needs an extra: pip install 'integrity[http]', of the same checkout or wheel.
+
+    \b
+    Example: integrity serve streamvote --port 8000
+    """
+    from integrity.events import listen
+    from integrity.jobs.serve import choose_served, serve
+    from integrity.report.serve_text import serve_listener, write_served
+
+    project = open_project(project_folder)
+    asked = choose_served(
+        project,
+        system,
+        bug_name=bug_name,
+        profile_name=profile_name,
+        connections=connections,
+        wait_s=wait_s,
+        host=host,
+        port=port,
+        may_be_reached=may_be_reached,
+        seed=seed,
+    )
+    job = serve(open_target(project, database), asked, test_database=test_database)
+    write_served(listen(job, serve_listener()))
+    return ExitCode.OK

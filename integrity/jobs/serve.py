@@ -1,0 +1,128 @@
+"""The job of serving: a system's operations over HTTP on a database, until Ctrl-C (or SIGTERM) ends it."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from integrity.clients.connection import make_connection
+from integrity.engines.occupancy import occupy
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.events import Job
+from integrity.jobs.run import ChosenRun, choose
+from integrity.load.interruption import first_signal
+from integrity.load.profile import OpenProfile, profile_names
+from integrity.load.run_database import RunDatabase
+from integrity.load.workload import Workload
+from integrity.project import Project
+from integrity.registry import Registry
+from integrity.serve.served import ServedSystem, ServerOpened
+from integrity.systems.service import ServiceSettings
+
+PACKAGES = ("starlette", "uvicorn")
+PROFILE = "smoke"
+"""What is asked for its size where no profile is named; how outside services behave is not taken from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeAsked:
+    """What is to be served.
+
+    Args:
+        services: how the system's outside services behave; those that are not named behave well.
+        connections: of the pool.
+        wait_s: how long a request waits for one of them.
+        may_be_reached: from other machines.
+    """
+
+    chosen: ChosenRun
+    services: Mapping[str, ServiceSettings]
+    connections: int
+    wait_s: float
+    host: str
+    port: int
+    may_be_reached: bool
+    seed: int
+
+
+def choose_served(
+    project: Project,
+    system_name: str,
+    *,
+    bug_name: str | None,
+    profile_name: str | None,
+    connections: int,
+    wait_s: float,
+    host: str,
+    port: int,
+    may_be_reached: bool,
+    seed: int,
+) -> ServeAsked:
+    """Return what is to be served.
+
+    Args:
+        profile_name: outside services behave as it says; None: well.
+
+    Raises:
+        UsageError: there is no such system, bug or profile, it has no endpoints, or a package is missing.
+    """
+    system = Registry(project).find(system_name)
+    if system.endpoints is None:
+        raise UsageError(
+            f"system {system_name} has no endpoints: nobody knows which requests are its operations",
+            hint='Say it: System(..., endpoints=Endpoints((Endpoint("POST", "/pay", "pay", {...}),))).',
+        )
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"the package {' and '.join(missing)} is not installed, which answers requests",
+            hint="pip install 'integrity[http]' from where it came.",
+        )
+    names = profile_names(system, project.settings.profiles.get(system.name, {}))
+    named = profile_name or (PROFILE if PROFILE in names else names[0])
+    sized = choose(project, named, system_name=system_name, bug_name=bug_name)
+    option = "connections" if isinstance(sized.profile, OpenProfile) else "clients"
+    profile = sized.profile.model_copy(update={option: connections})
+    chosen = ChosenRun(system=system, profile_name=named, profile=profile, faults=(), bug=sized.bug)
+    services = profile.services if profile_name else {}
+    return ServeAsked(chosen, services, connections, wait_s, host, port, may_be_reached, seed)
+
+
+def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None) -> Job[ServedSystem]:
+    """Serve until somebody ends it.
+
+    Raises:
+        UsageError: the port is taken, or others could reach it.
+        AuditError: the database is not fit: not ours, not seeded, without room.
+    """
+    from integrity.endpoints.login import BYPASS_NAME, api_key_of, password_of
+    from integrity.serve.application import Application
+    from integrity.serve.listening import listen_on, serve, url_of
+    from integrity.serve.pool import Pool
+    from integrity.serve.web import Secrets, make_web
+
+    chosen = asked.chosen
+    system, endpoints = chosen.system.on(target), chosen.system.endpoints
+    assert endpoints is not None
+    database = RunDatabase(target, Workload(system, chosen.profile, chosen.bug, asked.seed), test_database)
+    with (
+        listen_on(asked.host, asked.port, may_be_reached=asked.may_be_reached) as made,
+        occupy(target, f"serve {system.name}", is_exclusive=False, is_kept=True),
+    ):
+        database.prepare()
+        pool = Pool(lambda: make_connection(target, system.schemas), size=asked.connections, wait_s=asked.wait_s)
+        application = Application(
+            system, pool, bug=chosen.bug, services=asked.services, seed=asked.seed, counters=endpoints.counters
+        )
+        known = Secrets(password_of(), api_key_of(), secrets.token_bytes(32), os.environ.get(BYPASS_NAME, ""))
+        opened = ServerOpened(
+            system.name,
+            url_of(made),
+            str(target),
+            chosen.bug.name if chosen.bug else None,
+            asked.may_be_reached,
+        )
+        yield from serve(make_web(application, endpoints, known), made, opened, stopping=first_signal)
+    return ServedSystem(system.name, application.metrics.requests.count, application.left_owed)

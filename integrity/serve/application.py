@@ -1,0 +1,170 @@
+"""The application behind the endpoints: carries out calls on the pool, and what outside services send by themselves."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Any
+from uuid import UUID
+
+from integrity.clients.deliveries import CausingCall, Deliveries, Due
+from integrity.clients.services import Services
+from integrity.errors import Unreachable
+from integrity.faults.conduct import Conduct
+from integrity.history import Outcome, Returned, make_operation_id
+from integrity.operation import Operation, Row, Rows
+from integrity.serve.metrics import Gauge, Metrics
+from integrity.serve.pool import Pool, PoolExhausted
+from integrity.systems.service import ServiceSettings
+from integrity.systems.system import Bug, System
+
+LAG_TICK_S = 0.1
+END_S = 5.0
+"""So long calls that are under way have at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A call that was carried out: how it ended, and what it pushed."""
+
+    operation_id: UUID
+    returned: Returned
+    events: Rows = ()
+
+
+def now_us() -> int:
+    """Return microseconds by a clock that never goes back."""
+    return time.monotonic_ns() // 1000
+
+
+class Application:
+    """Carries out a system's operations.
+
+    Args:
+        bug: planted; None: the sound system.
+        services: how outside services behave; those that are not named behave well.
+        seed: of what they draw.
+
+    Attributes:
+        left_owed: at the end, webhooks and jobs that nobody will make any more.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        pool: Pool,
+        *,
+        bug: Bug | None = None,
+        services: Mapping[str, ServiceSettings] = {},
+        seed: int = 1,
+        counters: Mapping[str, str] = {},
+    ) -> None:
+        self.system = system
+        self.operations: Mapping[str, Operation] = system.operations_with(bug)
+        self.pool = pool
+        self.deliveries = Deliveries()
+        self.metrics = Metrics(counters)
+        self._conduct = Conduct(services, system.services)
+        self._services = Services(system, self._conduct, self.deliveries, now_us)
+        self._draws = Random(f"{seed}/services")
+        self._ids = SystemRandom()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._free = asyncio.Semaphore(max(1, pool.size // 2))  # of the pool for webhooks: the rest is for who waits
+        self._lag_s = 0.0
+        self.left_owed = 0
+        self.metrics.gauges += self._gauges()
+
+    async def call(self, operation: str, arguments: Mapping[str, Any], operation_id: UUID | None = None) -> Carried:
+        """Carry out a call; never raises for what the database or the operation does.
+
+        Args:
+            arguments: without operation_id.
+        """
+        made = operation_id or make_operation_id(time.time_ns() // 1_000_000, self._ids)
+        origin = CausingCall(operation, now_us())
+        events: list[Row] = []
+        try:
+            async with self.pool.driver() as driver:
+                returned = await driver.call(
+                    self.operations[operation],
+                    {**arguments, "operation_id": made},
+                    lambda step: self._services.react(step, self._draws, origin)[0],
+                    push=events.extend,
+                )
+        except PoolExhausted as error:
+            returned = Returned(Outcome.UNAVAILABLE, {"reason": "no_connection_free"}, str(error), 1)
+        except Unreachable as error:
+            returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, error.message, 1)
+        self.metrics.note_call(operation, returned.outcome)
+        return Carried(made, returned, tuple(events))
+
+    async def run(self) -> None:
+        """Deliver what outside services owe, as it comes due, until this is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_lag())
+            while True:
+                due = self.deliveries.take(now_us())
+                if due is None:
+                    await self._wait_for_due()
+                    continue
+                await self._free.acquire()
+                task = asyncio.get_running_loop().create_task(self._deliver(due))
+                self._tasks.add(task)
+                task.add_done_callback(self._delivered)
+
+    async def end(self) -> None:
+        """Wait for the deliveries under way, and close the connections."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=END_S)
+        await self.pool.close()
+        self.left_owed = self.deliveries.outstanding
+
+    async def _deliver(self, due: Due) -> None:
+        if due.meeting is not None:
+            await due.meeting.wait()
+        began_s = time.perf_counter()
+        outcome = (await self.call(due.operation, due.arguments)).returned.outcome
+        self.metrics.tasks.observe(time.perf_counter() - began_s, due.operation, outcome)
+        if outcome.is_answer:
+            self.deliveries.acknowledge(due)
+        else:
+            self.deliveries.send_again(due, now_us())
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._free.release()
+
+    async def _wait_for_due(self) -> None:
+        self.deliveries.added.clear()
+        due_us = self.deliveries.next_at_us
+        try:
+            async with asyncio.timeout(None if due_us is None else max(0.0, (due_us - now_us()) / 1_000_000)):
+                await self.deliveries.added.wait()
+        except TimeoutError:
+            return
+
+    async def _watch_lag(self) -> None:
+        """Look again and again how late the loop is."""
+        while True:
+            due_s = time.perf_counter() + LAG_TICK_S
+            await asyncio.sleep(LAG_TICK_S)
+            self._lag_s = max(0.0, time.perf_counter() - due_s)
+
+    def _gauges(self) -> list[Gauge]:
+        pool = self.pool
+        return [
+            Gauge(
+                "db_pool_connections",
+                "connections of the pool",
+                lambda: {
+                    ("size",): pool.size,
+                    ("in_use",): pool.in_use,
+                    ("open",): pool.open_count,
+                    ("waited_for",): pool.waiting,
+                },
+                "state",
+            ),
+            Gauge("background_tasks_owed", "webhooks and jobs", lambda: {(): self.deliveries.outstanding}),
+            Gauge("event_loop_lag_seconds", "how late the loop was last", lambda: {(): self._lag_s}),
+        ]
