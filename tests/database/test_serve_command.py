@@ -1,0 +1,206 @@
+"""`integrity serve`, as it is typed: every endpoint answers, what is wrong is refused, and it ends in good order."""
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from integrity.cli.main import main
+from integrity.database.namespace import guard
+from integrity.domain import KeyOf, World
+from integrity.endpoints.kinds import Kind
+from integrity.endpoints.login import API_KEY, PASSWORD, decode_token
+from integrity.endpoints.table import Endpoints
+from integrity.engines.target import Target
+from integrity.history import Outcome, Returned
+from integrity.reference.streamvote.system import STREAMVOTE
+from integrity.registry import SYSTEMS
+from integrity.seeds.load import Mode, seed_system
+from integrity.systems.keys import read_keys
+from integrity.systems.system import System
+from tests.detection.worlds import SIZES
+
+
+@dataclass
+class Server:
+    """A server that is running, and what it said."""
+
+    url: str
+    process: "subprocess.Popen[str]"
+
+    def ask(self, method: str, target: str, headers: Mapping[str, str] = {}, body: bytes = b"") -> tuple[int, Any, bytes]:
+        """Return status, headers by names in lower case, and body."""
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        try:
+            connection.request(method, target, body, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+    def call(self, endpoints: Endpoints, operation: str, arguments: Mapping[str, Any]) -> tuple[Returned, Any]:
+        """Make a call as a client does."""
+        request = endpoints.encode(operation, arguments, UUID(int=Random(str(arguments)).getrandbits(128), version=4))
+        headers = {**request.headers, **({endpoints.api_key: API_KEY} if endpoints.api_key else {})}
+        if request.needs_token:
+            assert endpoints.login is not None
+            login = endpoints.login.encode(request.claims, PASSWORD)
+            status, _, said = self.ask(login.method, login.target, {**headers, **login.headers}, login.body)
+            headers["authorization"] = f"Bearer {decode_token(status, said)}"
+        status, told, said = self.ask(request.method, request.target, headers, request.body)
+        return endpoints.decode_return(operation, status, told, said)
+
+
+@contextmanager
+def serving(target: Target, folder: Path, system: str, *words: str) -> Iterator[Server]:
+    """Start a server on a port that is free, and end it by force where the test has not."""
+    command = [sys.executable, "-m", "integrity", "serve", system, "--port", "0", "--database", target.text, *words]
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        yield Server(next((word for word in line.split() if word.startswith("http://")), line), process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def seed(target: Target, system: System) -> World:
+    seed_system(target, guard(target, None), system, sizes=SIZES, seed=1, mode=Mode.NEW)
+    return World(keys=read_keys(target, system))
+
+
+def arguments_of(system: System, operation: str, world: World, *, known: bool) -> dict[str, Any]:
+    """Return arguments: of rows that there are, or of none."""
+    assert system.endpoints is not None
+    endpoint, random = system.endpoints.find(operation), Random(operation)
+    drawn: dict[str, Any] = {}
+    for name, domain in system.operations[operation].arguments.items():
+        if not isinstance(domain, KeyOf) or (known and world.keys.get(domain.pool)):
+            drawn[name] = domain.draw(random, world)
+        else:
+            drawn[name] = "x" if endpoint.arguments[name].kind is Kind.TEXT else 1 if known else 10**15
+    return drawn
+
+
+def call_all(server: Server, system: System, world: World, *, known: bool) -> dict[str, tuple[Returned, Any]]:
+    """Return how a call of each operation ended, and what it pushed."""
+    endpoints = system.endpoints
+    assert endpoints is not None
+    return {
+        name: server.call(endpoints, name, arguments_of(system, name, world, known=known)) for name in endpoints.names()
+    }
+
+
+def no_answers(ended: Mapping[str, tuple[Returned, Any]]) -> dict[str, Returned]:
+    return {name: returned for name, (returned, _) in ended.items() if not returned.outcome.is_answer}
+
+
+def test_every_endpoint_answers_and_what_is_wrong_is_refused_until_a_signal_ends_it(
+    database: Target, tmp_path: Path
+) -> None:
+    world = seed(database, STREAMVOTE)
+    with serving(database, tmp_path, "streamvote") as server:
+        status, headers, said = server.ask("GET", "/health", {"x-request-id": "mine"})
+        assert (status, headers["x-request-id"], json.loads(said)) == (
+            200,
+            "mine",
+            {"status": "ok", "system": "streamvote"},
+        )
+        ended = call_all(server, STREAMVOTE, world, known=True)
+        assert no_answers(ended) == {}
+        assert ended["open_stream"][1], "an event that was opened has brought something"
+        statuses = [
+            server.ask(method, path, {}, body)[0]
+            for method, path, body in (
+                ("POST", "/api/votes", b"{}"),
+                ("PUT", "/api/votes", b"{}"),
+                ("GET", "/nothing", b""),
+                ("POST", "/api/payments/stars/webhook", b"{"),
+                ("POST", "/api/payments/stars/webhook", b"[]"),
+                ("POST", "/api/events", b" " * 100_000),
+                ("POST", "/api/events", b'{"streamerId": 1000000000000, "priceStars": 1}'),
+            )
+        ]
+        assert statuses == [401, 405, 404, 400, 422, 413, 422]
+        told = server.ask("GET", "/metrics")[2].decode()
+        votes = sum(ended[name][0].outcome is Outcome.OK for name in ("vote", "tap"))
+        assert f"votes_submitted_total {votes}\n" in told
+        server.process.send_signal(signal.SIGTERM)
+        _, words = server.process.communicate(timeout=60)
+    assert server.process.returncode == 0
+    assert "requests answered" in words
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "streamvote"])
+def test_every_endpoint_of_every_system_answers_and_a_row_that_there_is_not_is_nobodys_fault(
+    name: str, database: Target, tmp_path: Path
+) -> None:
+    system = SYSTEMS[name]
+    world = seed(database, system)
+    with serving(database, tmp_path, name) as server:
+        assert no_answers(call_all(server, system, world, known=True)) == {}
+        strange = no_answers(call_all(server, system, world, known=False))
+        assert {each: returned for each, returned in strange.items() if not returned.error.startswith(("22", "23"))} == {}
+        server.process.send_signal(signal.SIGINT)
+        server.process.communicate(timeout=60)
+    assert server.process.returncode == 0
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["streamvote"],
+            "there is no data of streamvote to run on hint: Make it first: integrity seed --system streamvote",
+        ),
+        (["streamvoet"], "unknown system 'streamvoet' hint: Perhaps you meant streamvote."),
+        (["streamvote", "--bug", "double_vot"], "has no bug 'double_vot' hint: Perhaps you meant double_vote."),
+        (["streamvote", "--profile", "smoek"], "smoek"),
+        (["streamvote", "--host", "192.0.2.1"], "hint: Leave --host out, or say --reachable-by-others."),
+        (["streamvote", "--port", "{taken}"], "nothing can listen there: Address already in use hint: Name another port"),
+        (["streamvote", "--port", "70000"], "--port"),
+        (["streamvote", "--connections", "90000"], "--connections"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_with_the_next_step(
+    words: list[str], says: str, database: Target, in_tmp_path: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = [word.format(taken=taken.getsockname()[1]) for word in words]
+        port = [] if "--port" in words else ["--port", "0"]
+        with pytest.raises(SystemExit) as ended:
+            main(["serve", *port, *given, "--database", database.text])
+    captured = capsys.readouterr()
+    assert (ended.value.code, captured.out) == (2, "")
+    assert says in " ".join(captured.err.split())
+
+
+def test_without_its_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("integrity.jobs.serve.PACKAGES", ("no_such_package",))
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "streamvote", "--database", "sqlite:///none.db"])
+    assert ended.value.code == 2
+    assert "pip install 'integrity[http]'" in capsys.readouterr().err
