@@ -164,7 +164,10 @@ class ProcessWatch:
             return found
         now_s = time.monotonic()
         last = self._last.get(process.name)
-        self._last[process.name] = (now_s, measured.cpu_s)
+        # Of a child that has ended and was not waited for yet nobody has the time: its parent has it a moment later.
+        is_whole = last is None or measured.cpu_s >= last[1]
+        if is_whole:
+            self._last[process.name] = (now_s, measured.cpu_s)
         found = {
             **found,
             "is_alive": True,
@@ -173,9 +176,9 @@ class ProcessWatch:
             "rss_bytes": measured.rss_bytes,
             "own_bytes": measured.own_bytes,
         }
-        if last is not None and now_s > last[0]:
-            share = max(0.0, measured.cpu_s - last[1]) / (now_s - last[0]) / self._cores
-            found["cpu_share"] = round(share, 4)
+        if last is not None and is_whole and now_s > last[0]:
+            share = (measured.cpu_s - last[1]) / (now_s - last[0]) / self._cores
+            found["cpu_share"] = round(min(1.0, share), 4)  # the clock of ticks is coarse, and a last interval short
         if is_full:
             count, share = _count_descriptors(pids)
             if count:

@@ -1,5 +1,6 @@
 """Processes of an application beside a watch: that one ends, or is started anew, is seen, named and critical."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from integrity.errors import UsageError
 from integrity.events import listen
 from integrity.exit_codes import Shortfall
 from integrity.jobs.monitor import choose, watch
+from integrity.monitor import processes
 from integrity.monitor.findings import find_alerts
 from integrity.monitor.processes import Process, ProcessWatch
 from integrity.monitor.sample import ProcessSample, Sample
@@ -99,3 +101,19 @@ def test_two_processes_of_one_name_are_refused_as_is_one_of_a_name_of_ours(start
             read_watched(words)
         assert refused.value.hint is not None
         assert f"--process app{pid}={pid}" in refused.value.hint
+
+
+def test_the_time_of_children_that_have_ended_is_of_the_whole_time_in_which_they_had_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """45 sessions closed at once: the last tenth of a second was said to have taken 595% of two cores."""
+    now_s, used_s = 100.0, 10.0
+    monkeypatch.setattr("integrity.monitor.processes.time.monotonic", lambda: now_s)
+    monkeypatch.setattr(processes, "_measure", lambda pids, has_children: processes._Used(used_s, 1, 1))
+    monkeypatch.setattr("integrity.monitor.processes.os.cpu_count", lambda: 2)
+    watch = ProcessWatch([Process("database", os.getpid())])
+    shares = []
+    for now_s, used_s in ((101.0, 10.4), (102.0, 7.4), (102.1, 11.5), (103.0, 20.0)):  # noqa: B007
+        (sample,) = watch.sample(is_full=False)
+        shares.append(sample.get("cpu_share"))
+    assert shares == [None, None, 0.5, 1.0]
