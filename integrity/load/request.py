@@ -72,7 +72,8 @@ class RunAdvanced(Event):
     Args:
         phase: "running", "finishing" (calls under way, and what is owed) or "storing" (the history).
         operations: of each operation, so far.
-        recent: of each operation, over the last ten seconds.
+        recent: of each operation, over the last ten seconds; a percentile of fewer calls than it needs is None.
+        recent_of_all: the same of all operations together.
         calls_per_s: in the last second.
     """
 
@@ -82,6 +83,7 @@ class RunAdvanced(Event):
     calls_per_s: float
     operations: Mapping[str, Counts]
     recent: Mapping[str, Percentiles]
+    recent_of_all: Percentiles
 
 
 @dataclass(frozen=True, slots=True)

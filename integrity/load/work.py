@@ -26,6 +26,7 @@ from integrity.load.generator import Generator
 from integrity.load.interruption import first_signal
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile
+from integrity.load.recent import known_of_all, known_percentiles
 from integrity.load.request import RunAdvanced
 from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
@@ -335,11 +336,13 @@ class Work:
     def advanced(self, phase: str) -> RunAdvanced:
         """Return how the run is doing."""
         measures = self.caller.measures
+        recent_ms = measures.recent_ms()
         return RunAdvanced(
             phase=phase,
             elapsed_s=self.elapsed_s or asyncio.get_running_loop().time() - self._started_at,
             duration_s=self._workload.profile.duration_s,
             calls_per_s=measures.calls_in_last_sample / SAMPLE_S,
             operations=measures.counts(),
-            recent=measures.recent(),
+            recent={name: known_percentiles(each) for name, each in recent_ms.items()},
+            recent_of_all=known_of_all(recent_ms),
         )

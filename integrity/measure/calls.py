@@ -10,12 +10,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from integrity.history import Outcome, Returned
 from integrity.measure.distribution import Distribution, percentiles
-from integrity.runs.percentiles import Percentiles
 from integrity.runs.result import GroupResult, OperationResult
 from integrity.runs.samples import Counts, OperationSample, RunSample
 
@@ -174,11 +174,10 @@ class Measures:
         """Return each operation's counts so far."""
         return {name: Counts(**_counts(measure)) for name, measure in self.operations.items()}
 
-    def recent(self) -> dict[str, Percentiles]:
-        """Return each operation's percentiles over the last RECENT_SAMPLES samples, for watching."""
+    def recent_ms(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return each operation's latencies over the last RECENT_SAMPLES samples, for watching."""
         return {
-            name: Percentiles(**percentiles(np.concatenate([*measure.sampled_ms, measure.unsampled_ms])))
-            for name, measure in self.operations.items()
+            name: np.concatenate([*measure.sampled_ms, measure.unsampled_ms]) for name, measure in self.operations.items()
         }
 
 

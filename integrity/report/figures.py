@@ -5,9 +5,10 @@ kept in the documents, with the counts beside it, and is no figure to be read of
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from integrity.load.statistics import STATISTICS
+from integrity.runs.result import ThresholdResult
 
 NONE = "–"
 """In place of a figure that there is not: nothing was measured, or on too few samples."""
@@ -37,17 +38,18 @@ def show_statistic(name: str, value_ms: float | None, samples: int) -> str:
     return show_ms(value_ms if samples >= STATISTICS[name].samples_least else None)
 
 
-def explain_none(names: tuple[str, ...], samples: list[int]) -> str:
+def explain_none(names: tuple[str, ...], samples: list[int], *, of: str = "answered calls") -> str:
     """Return what NONE means in a table of these statistics; empty: it has no such cell.
 
     Args:
         samples: of each row. One without any explains itself.
+        of: what these are.
     """
     least = {name: STATISTICS[name].samples_least for name in names}
     if not any(0 < count < needed for count in samples for needed in least.values()):
         return ""
     needs = ", ".join(f"{name} needs {needed}" for name, needed in least.items())
-    return f"{NONE}: of too few answered calls to be a figure: {needs}. --json has it all the same."
+    return f"{NONE}: of too few {of} to be a figure: {needs}. --json has it all the same."
 
 
 def list_statistics(values_ms: Mapping[str, float | None], samples: int) -> str:
@@ -59,3 +61,26 @@ def list_statistics(values_ms: Mapping[str, float | None], samples: int) -> str:
     ]
     lacking = [name for name in values_ms if samples < STATISTICS[name].samples_least]
     return ", ".join([*told, *([f"too few for {' and '.join(lacking)}"] if lacking else [])])
+
+
+def shower_of(statistic: str) -> Callable[[float], str]:
+    """Return what shows a value of a statistic, with its unit."""
+    if statistic.endswith("_share"):
+        return show_share
+    if statistic in ("answered", "received"):
+        return show_number
+    if statistic == "recovery_s":
+        return lambda value: f"{value:.2f} s"
+    units = {"answered_per_s": "/s", "rss_mb": " MB"}
+    if statistic in units:
+        return lambda value: f"{show_number(value)}{units[statistic]}"
+    return lambda value: f"{show_ms(value)} ms"
+
+
+def show_limit(row: ThresholdResult) -> str:
+    """Return the levels of a limit, e.g. "<= 300 ms"."""
+    show = shower_of(row.statistic)
+    if row.least is not None:
+        return f">= {show(row.least)}"
+    levels = [level for level in (row.most, row.warning, row.critical) if level is not None]
+    return f"<= {' / '.join(show(level) for level in levels)}"

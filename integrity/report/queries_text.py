@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from integrity.load.statistics import STATISTICS
 from integrity.numbers import counted
-from integrity.report.layout import lay_table
+from integrity.report.figures import NONE, explain_none
+from integrity.report.layout import fold, lay_table
 from integrity.report.values import row_table, show
 from integrity.sql.file import SqlFile
 
@@ -54,7 +56,7 @@ def render_examinations(examinations: "Sequence[Examination]", *, is_explained: 
             each.state.value,
             each.query.name,
             _ms(each.median_ms),
-            _ms(each.p95_ms),
+            _ms(each.p95_ms) if each.asked >= STATISTICS["p95"].samples_least else NONE,
             f"{each.query.limit_ms} ms" if each.query.limit_ms is not None else "-",
             str(each.asked),
             f"{each.rows:,}",
@@ -65,6 +67,8 @@ def render_examinations(examinations: "Sequence[Examination]", *, is_explained: 
     headers = ["", "query", "median", "p95", "limit", "asked", "rows", "served by"]
     aligned = ("left", "left", "right", "right", "right", "right", "right", "left")
     blocks = [lay_table(rows, headers, align=aligned)]
+    if note := explain_none(("p95",), [each.asked for each in examinations], of="askings"):
+        blocks.append(fold(note))
     blocks += [f"{each.query.name}: {reason}" for each in examinations for reason in each.reasons]
     if is_explained:
         blocks += [f"{each.query.name}\n  {each.plan.shape}" for each in examinations if each.plan]

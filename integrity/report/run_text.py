@@ -18,10 +18,11 @@ from integrity.report.figures import (
     NONE,
     explain_none,
     list_statistics,
+    show_limit,
     show_ms,
     show_number,
-    show_share,
     show_statistic,
+    shower_of,
 )
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.monitor_text import render_alerts, render_logs, render_named_processes, render_statements
@@ -116,7 +117,6 @@ def _headline(progress: RunAdvanced) -> str:
     counts = list(progress.operations.values())
     died = sum(each.abandoned for each in counts)
     wrong = sum(each.unavailable + each.failed + each.unknown for each in counts) - died
-    slowest = max((each.p95_ms for each in progress.recent.values() if each.p95_ms is not None), default=None)
     parts = (
         progress.phase,
         f"{progress.elapsed_s:.0f}/{progress.duration_s:.0f} s",
@@ -124,7 +124,7 @@ def _headline(progress: RunAdvanced) -> str:
         f"{progress.calls_per_s:.0f}/s",
         counted(wrong, "error"),
         f"{died:,} died" if died else "",
-        f"p95 {show_ms(slowest)} ms",
+        f"p95 {show_ms(progress.recent_of_all.p95_ms)} ms",
     )
     return "  ".join(filter(None, parts))
 
@@ -316,33 +316,13 @@ def _thresholds(thresholds: Sequence[ThresholdResult]) -> str:
     for row in thresholds:
         if row.state == "passed" and row.statistic in ("answered", "received"):
             continue  # what was touched has its row above
-        show = _shower(row.statistic)
+        show = shower_of(row.statistic)
         measured = NONE if row.measured is None else show(row.measured)
         why = row.reason or row.source
         if row.left_out:
             why = f"{why}; leaves out {row.left_out}"
-        rows.append([row.state, row.subject, measured, _limit(row, show), row.sample_count, why])
+        rows.append([row.state, row.subject, measured, show_limit(row), row.sample_count, why])
     return lay_table(rows, ["threshold", "of", "measured", "limit", "samples", "why"])
-
-
-def _limit(row: ThresholdResult, show: Callable[[float], str]) -> str:
-    if row.least is not None:
-        return f">= {show(row.least)}"
-    levels = [level for level in (row.most, row.warning, row.critical) if level is not None]
-    return f"<= {' / '.join(show(level) for level in levels)}"
-
-
-def _shower(statistic: str) -> Callable[[float], str]:
-    if statistic.endswith("_share"):
-        return show_share
-    if statistic in ("answered", "received"):
-        return show_number
-    if statistic == "recovery_s":
-        return lambda value: f"{value:.2f} s"
-    units = {"answered_per_s": "/s", "rss_mb": " MB"}
-    if statistic in units:
-        return lambda value: f"{show_number(value)}{units[statistic]}"
-    return lambda value: f"{show_ms(value)} ms"
 
 
 def _ending(result: RunResult) -> str:

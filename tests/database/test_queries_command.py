@@ -61,13 +61,19 @@ def examined(capsys: pytest.CaptureFixture[str], target: Target, project: Path, 
     return code, record
 
 
-def test_a_query_that_keeps_its_limits_passes(capsys: pytest.CaptureFixture[str], seeded: Target, project: Path) -> None:
+def test_a_query_that_keeps_its_limits_passes_when_it_was_asked_often_enough(
+    capsys: pytest.CaptureFixture[str], seeded: Target, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(project, "quick")
     code, record = examined(capsys, seeded, project, "mine/quick")
-    assert (code, record["state"], record["asked"], record["reasons"]) == (0, "passed", 20, [])
+    assert (code, record["state"], record["asked"], record["reasons"]) == (0, "passed", 100, [])
     assert record["indexes_used"] == ["entries_wallet_id_idx"]
     assert 0 < record["median_ms"] <= record["p95_ms"] < 1000  # type: ignore[operator]
     assert record["rows"] > 1  # type: ignore[operator]
+    monkeypatch.setattr("integrity.queries.examine.P95_S_MOST", 0.0)
+    code, record = examined(capsys, seeded, project, "mine/quick")
+    assert (code, record["state"], record["asked"]) == (3, "unknown", 20)
+    assert record["reasons"] == ["asked 20 times in 0 s: a p95 needs 100"]
 
 
 def test_an_index_that_does_not_serve_fails(capsys: pytest.CaptureFixture[str], seeded: Target, project: Path) -> None:
@@ -108,7 +114,7 @@ def test_a_query_that_is_too_slow_fails(capsys: pytest.CaptureFixture[str], data
     write(project, "slow", limit=20, samples=1, condition="pg_sleep(0.03) is not null")
     code, record = examined(capsys, database, project, "mine/slow")
     assert (code, record["state"]) == (4, "failed")
-    assert "over its limit of 20 ms" in record["reasons"][0]  # type: ignore[index]
+    assert "over its limit of 20 ms 6 of 6 times: its p95 allows 5 of 100" in record["reasons"][0]  # type: ignore[index]
 
 
 def test_a_small_table_says_nothing_of_an_index(

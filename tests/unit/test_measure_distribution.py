@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from integrity.load.recent import known_of_all, known_percentiles
 from integrity.measure.distribution import Distribution, percent_of
+from integrity.runs.percentiles import Percentiles
 
 VALUES = st.lists(st.floats(0.001, 1e6) | st.sampled_from([1.0, 2.0, 500.0]), min_size=1, max_size=60)
 PERCENTS = st.sampled_from([1, 50, 95, 99, 100])
@@ -93,3 +95,11 @@ def test_its_memory_does_not_grow() -> None:
 @pytest.mark.parametrize(("name", "percent"), [("p5", 5), ("p50", 50), ("p99", 99), ("p999", 99.9), ("p9999", 99.99)])
 def test_a_percentile_is_of_the_percent_that_it_is_called_after(name: str, percent: float) -> None:
     assert percent_of(name) == percent
+
+
+def test_who_watches_a_run_is_shown_no_percentile_of_fewer_calls_than_it_needs() -> None:
+    """The line of progress of nine calls a second had a p95 of a handful of each."""
+    few, enough = np.array([1.0] * 60), np.array([2.0] * 60)
+    assert known_percentiles(few) == Percentiles(p50_ms=1.0, p95_ms=None, p99_ms=None)
+    assert known_of_all({"scan_in": few, "sell": enough}) == Percentiles(p50_ms=1.0, p95_ms=2.0, p99_ms=None)
+    assert known_of_all({}) == Percentiles(p50_ms=None, p95_ms=None, p99_ms=None)

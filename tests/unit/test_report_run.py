@@ -134,7 +134,7 @@ def test_on_sqlite_restarts_are_called_what_they_are() -> None:
 
 def progress(elapsed_s: float, phase: str = "running") -> RunAdvanced:
     recent = {"sell": Percentiles(p50_ms=2.0, p95_ms=9.0, p99_ms=None)}
-    return RunAdvanced(phase, elapsed_s, 20, 6.0, {"sell": Counts.model_validate(COUNTS)}, recent)
+    return RunAdvanced(phase, elapsed_s, 20, 6.0, {"sell": Counts.model_validate(COUNTS)}, recent, recent["sell"])
 
 
 class Terminal(io.StringIO):

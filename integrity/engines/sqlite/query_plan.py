@@ -1,5 +1,6 @@
 """How SQLite says that it answers a query."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,17 @@ from integrity.sql.file import SqlFile
 from integrity.sql.name import in_quotes
 
 
-def read_plan(rows: Sequence[Mapping[str, Any]], count_of: Callable[[str], int | None], *, is_limited: bool) -> QueryPlan:
+def read_plan(
+    rows: Sequence[Mapping[str, Any]],
+    count_of: Callable[[str], int | None],
+    *,
+    name_of: Callable[[str], str],
+    is_limited: bool,
+) -> QueryPlan:
     """Return the plan of `explain query plan`.
 
     Args:
+        name_of: what an index that the plan names is called by people.
         count_of: the rows of a table as the plan names it, as SQLite's plan does not say how many it reads; None: no table.
         is_limited: the query stops at a number of rows, so that a scan may, too.
     """
@@ -22,13 +30,49 @@ def read_plan(rows: Sequence[Mapping[str, Any]], count_of: Callable[[str], int |
     for detail in details:
         words = detail.split()
         if "INDEX" in words and words[words.index("INDEX") - 1] in ("USING", "COVERING"):
-            indexes.add(words[words.index("INDEX") + 1])
+            indexes.add(name_of(words[words.index("INDEX") + 1]))
         elif words[0] == "SCAN" and len(words) > 1:
             name = words[2] if words[1] == "TABLE" and len(words) > 2 else words[1]  # up to SQLite 3.35
             count = count_of(name)
             if count is not None:
                 scanned[name] = count
     return QueryPlan(" > ".join(details), frozenset(indexes), scanned, is_bounded=is_limited)
+
+
+def find_constraint(session: Reader, index: str) -> str:
+    """Return the name of the constraint that the index stands behind, or its own.
+
+    SQLite calls an index that it made for a constraint after the table, and keeps the constraint's name in its text alone.
+    """
+    if not index.startswith("sqlite_autoindex_"):
+        return index
+    for attached in session.read("select name from pragma_database_list"):
+        schema = str(attached["name"])
+        tables = session.read(
+            f"select tables.sql from {in_quotes(schema)}.sqlite_master as indexes "
+            f"join {in_quotes(schema)}.sqlite_master as tables on tables.name = indexes.tbl_name and tables.type = 'table' "
+            "where indexes.type = 'index' and indexes.name = ?1",
+            [index],
+        )
+        if tables:
+            found = session.read("select name from pragma_index_info(?1, ?2) order by seqno", [index, schema])
+            columns = [str(row["name"]).lower() for row in found]
+            named = _CONSTRAINT.finditer(str(tables[0]["sql"]))
+            return next((_bare(each["name"]) for each in named if _columns(each["columns"]) == columns), index)
+    return index
+
+
+_CONSTRAINT = re.compile(
+    r"constraint\s+(?P<name>\"[^\"]+\"|\w+)\s+(?:unique|primary\s+key)\s*\((?P<columns>[^)]*)\)", re.IGNORECASE
+)
+
+
+def _columns(text: str) -> list[str]:
+    return [_bare(each.strip()).lower() for each in text.split(",")]
+
+
+def _bare(name: str) -> str:
+    return name.strip('"`[]')
 
 
 def is_limited(query: SqlFile) -> bool:

@@ -93,10 +93,15 @@ class SqliteSession:
         return {}  # its functions do not act, but for those that are switched off above
 
     def explain(self, query: SqlFile, values: Sequence[Any]) -> QueryPlan:
-        from integrity.engines.sqlite.query_plan import count_rows, is_limited, read_plan
+        from integrity.engines.sqlite.query_plan import count_rows, find_constraint, is_limited, read_plan
 
         plan = self.read(f"explain query plan {SPELLING.numbered(query)}", values)
-        return read_plan(plan, lambda name: count_rows(self, query, name), is_limited=is_limited(query))
+        return read_plan(
+            plan,
+            lambda name: count_rows(self, query, name),
+            name_of=lambda index: find_constraint(self, index),
+            is_limited=is_limited(query),
+        )
 
     @contextmanager
     def _asked(self, text: str, values: Sequence[Any]) -> Iterator[sqlite3.Cursor]:
