@@ -30,7 +30,7 @@ class ThresholdJudgement:
     Args:
         measured: in ms or as a share; None: not measured.
         sample_count: what it was measured on.
-        reason: why it is not measured or unknown; else empty.
+        reason: why it is not measured or unknown, or at which load it was; else empty.
         left_out: what the figure does not say anything of, e.g. "3 calls that were not sent"; else empty.
     """
 

@@ -7,7 +7,7 @@ and when the system gave way.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from integrity.load.judging import ThresholdJudgement, judge
 from integrity.load.profile import OpenProfile
@@ -248,3 +248,22 @@ class Pieces:
         name = steps.heading(self._number, factor)
         self._number += 1
         return Piece(name, steps.step_s, factor, factor, settle_share=steps.settle_share)
+
+
+def judge_search(phases: Sequence[Phase]) -> list[ThresholdJudgement]:
+    """Return the judgements of a search for the load that breaks limits: those at its first load, the profile's own.
+
+    What too few calls came for there is kept where it was kept at the first higher load that had enough.
+    """
+    first, *higher = phases
+    return [_at_higher_load(each, higher) if each.state is Grade.NOT_MEASURED else each for each in first.judgements]
+
+
+def _at_higher_load(judgement: ThresholdJudgement, higher: Sequence[Phase]) -> ThresholdJudgement:
+    for phase in higher:
+        there = next((each for each in phase.judgements if each.threshold == judgement.threshold), judgement)
+        if there.state is Grade.PASSED:
+            return replace(there, reason=f"at {phase.factor:g} times the load: its own had too few calls")
+        if there.state is not Grade.NOT_MEASURED:
+            break
+    return judgement

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from integrity.load.beside_faults import judge_endings, judge_spared
 from integrity.load.judging import NOT_LOADED, RowTimes, ThresholdJudgement, judge
 from integrity.load.open_loop import OpenLoop
+from integrity.load.phases import judge_search
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
 from integrity.load.thresholds import Grade, Threshold
@@ -74,8 +75,7 @@ def make_result(
         shortened=shortened.mark if shortened is not None else "",
     )
     if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
-        # A search is there to break thresholds: those of the run are judged at its first load, the profile's own.
-        judgements = list(open_loop.phases.phases[0].judgements)
+        judgements = judge_search(open_loop.phases.phases)
     missed = profile.touching(each.operation for each in not_run)
     judgements += [ThresholdJudgement(each, Grade.NOT_MEASURED, None, 0, "it was not run") for each in missed]
     beside = judge_spared(profile.thresholds, judged, done.faults, done.reliances, late_ms)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integrity.numbers import counted
-from integrity.report.figures import explain_none, show_statistic
+from integrity.report.figures import explain_none, show_limit, show_statistic, shower_of
 from integrity.report.layout import fold, lay_command, lay_table
 from integrity.report.shape_text import name_slope
 from integrity.report.terminal import write_json, write_result
@@ -136,18 +136,26 @@ def _said(step: "SuiteStep") -> list[str]:
     if step.has_spike:
         said.append(_recovery(step))
     said += [f"{name_slope(slope)}: {slope.verdict}" for slope in step.slopes if slope.verdict != "flat"]
-    said += [
-        f"{threshold.state}: {threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
-        for threshold in step.thresholds
-        if threshold.state != "passed"
-    ]
+    for state in ("failed", "warning", "unknown", "not measured"):
+        if limits := [each for each in step.thresholds if each.state == state]:
+            said.append(f"{state}: {', '.join(map(_with_reason, limits))}")
     return said
+
+
+def _with_reason(limit: "ThresholdResult") -> str:
+    """Return what a limit is of, with what was measured, or else why it was not if that is not for want of samples."""
+    if limit.measured is not None:
+        show = shower_of(limit.statistic)
+        return f"{limit.subject} {show(limit.measured)} ({show_limit(limit)})"
+    return limit.subject if " needs " in limit.reason or not limit.reason else f"{limit.subject} ({limit.reason})"
 
 
 def _recovery(step: "SuiteStep") -> str:
     if step.recovery_unknown:
         return f"recovery not measured: {step.recovery_unknown}"
-    return "did not recover" if step.recovery_s is None else f"recovered {step.recovery_s:.0f} s after the spike"
+    if step.recovery_s is None:
+        return f"did not recover in the {step.recovery_looked_s:.0f} s behind the spike"
+    return f"recovered {step.recovery_s:.0f} s after the spike"
 
 
 def _length(seconds: float) -> str:

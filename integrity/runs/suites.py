@@ -36,6 +36,7 @@ class SuiteStep(DocumentPart):
     sweep: LoadSweep | None = None
     recovery_s: float | None = None
     recovery_unknown: str = ""
+    recovery_looked_s: float = 0.0
     slopes: tuple[SlopeResult, ...] = ()
     audit: str
     violated: tuple[str, ...] = ()

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from integrity.history import Outcome, Returned
 from integrity.load.open_loop import OpenLoop
-from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
+from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces, judge_search
 from integrity.load.profile import OpenProfile
 from integrity.load.result import _arrivals
 from integrity.load.shape import LoadSteps, Pace
 from integrity.load.shape_result import _sweep
-from integrity.load.thresholds import Threshold
+from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution
 from integrity.runs.result import OperationResult
@@ -163,6 +163,20 @@ def test_a_search_goes_up_until_a_threshold_fails_and_on_until_the_system_gives_
     assert ladder.next(broken) is None
     assert (ladder.first_break, ladder.hard_break) == (slow, broken)
     assert "50.0% of the calls failed: sell: 53300 too many clients" in ladder.ended_because
+
+
+def test_a_limit_with_too_few_calls_at_the_first_load_is_kept_where_a_higher_one_kept_it() -> None:
+    """A search of a minute had 23 calls at its own load: all of its limits were "not measured", whatever it bore."""
+    few = phase(*[OK] * 23)
+    ((kept,), (missed,), (own,), (none,)) = (
+        judge_search([few, few, phase(*[OK] * 200, factor=16.0), phase(*[OK] * 200, latency_ms=150, factor=32.0)]),
+        judge_search([few, phase(*[OK] * 200, latency_ms=150, factor=2.0), phase(*[OK] * 200, factor=4.0)]),
+        judge_search([phase(*[OK] * 200, latency_ms=150), phase(*[OK] * 200, factor=2.0)]),
+        judge_search([few]),
+    )
+    assert (kept.state, kept.measured, kept.sample_count) == (Grade.PASSED, 10.0, 200)
+    assert kept.reason == "at 16 times the load: its own had too few calls"
+    assert [each.state for each in (missed, own, none)] == [Grade.NOT_MEASURED, Grade.FAILED, Grade.NOT_MEASURED]
 
 
 def test_a_system_that_answers_too_few_of_the_calls_offered_gave_way() -> None:

@@ -85,6 +85,38 @@ def test_a_suite_says_one_verdict_for_each_run_and_its_data_and_one_for_all() ->
     assert verdict_of(()) == "passed"
 
 
+def test_a_suite_says_of_each_limit_what_it_is_of_and_what_was_measured() -> None:
+    """A share of rows was told as that of "all", a limit beside faults as one that was told twice."""
+    of = {"most": 300.0, "least": None, "warning": None, "critical": None, "source": "a plan", "reason": ""}
+    rows = {"rows": "safebox/taps-accepted", "within_ms": 2000.0, "least": 0.99, "most": None}
+    given = [
+        {**of, "operation": "vote", "statistic": "p95", "measured": 405.0, "sample_count": 200, "state": "failed"},
+        {**of, "operation": "vote", "statistic": "p95", "measured": 405.0, "sample_count": 200, "state": "failed"}
+        | {"is_beside_faults": True},
+        {
+            **of,
+            **rows,
+            "operation": None,
+            "statistic": "reached_share",
+            "measured": 0.5,
+            "sample_count": 200,
+            "state": "failed",
+        },
+        {**of, "operation": "sell", "statistic": "p95", "measured": None, "sample_count": 9, "state": "not measured"}
+        | {"reason": "p95 needs 100 samples"},
+        {**of, "operation": None, "statistic": "recovery_s", "measured": None, "sample_count": 9, "state": "not measured"}
+        | {"reason": "after db_latency: not as before"},
+    ]
+    made = result(thresholds=given, recovery_s=None, recovery_looked_s=9.2)
+    step = make_step(made, audit="All hold.", violated=(), made={}, exit_codes=(4, 0), verdict="failed")
+    record = SuiteRecord(suite="ci", seed=1, shorten=1, planned=1, steps=(step,), verdict="failed", exit_code=4)
+    shown = " ".join(render_suite(record, Path("ci.json")).split())
+    assert "failed: vote p95 405 ms (<= 300 ms), vote p95 beside faults 405 ms (<= 300 ms), safebox/taps-accepted " in shown
+    assert "safebox/taps-accepted reached share within 2000 ms 50.00% (>= 99.00%)" in shown
+    assert "not measured: sell p95, all recovery s (after db_latency: not as before)" in shown
+    assert "did not recover in the 9 s behind the spike" in shown
+
+
 def test_writes_are_acknowledged_where_an_operation_changes_rows_or_nobody_knows() -> None:
     """An empty table is no table that was never written to then."""
     reading = {name: replace(each, tables=frozenset()) for name, each in GHOSTPASS.operations.items()}
