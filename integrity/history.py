@@ -38,9 +38,9 @@ class Outcome(StrEnum):
         return self in (Outcome.OK, Outcome.DECLINED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """One call of an operation.
+    """One call of an operation. Who makes it completes it when it has returned; nobody else changes one.
 
     Args:
         operation_id: UUIDv7, made by the client and written by the system into the rows of the call.
@@ -68,9 +68,9 @@ class Call:
     attempts: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Returned:
-    """How a call ended: see Call for the fields.
+    """How a call ended: see Call for the fields. As of a call, nobody changes one.
 
     Args:
         writes_ms: how long each commit took that wrote, from when it was sent until it was answered.
@@ -152,7 +152,7 @@ def encode_returned(call: Call) -> bytes:
             "event": "returned",
             "operation_id": call.operation_id,
             "returned_at_us": call.returned_at_us,
-            "outcome": call.outcome,
+            "outcome": str(call.outcome),
             "reply": call.reply,
             "error": call.error,
             "attempts": call.attempts,

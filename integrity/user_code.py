@@ -100,6 +100,9 @@ def spots_of(steps: Any) -> Sequence[Spot]:
 
     It is asked for with every step, so it makes no words of it, nor looks for the line: Python counts from the first to it.
     """
+    if getattr(steps, "gi_yieldfrom", None) is None:  # of most; the way round the loop is the longer one
+        frame = getattr(steps, "gi_frame", None)
+        return () if frame is None else ((frame.f_code, frame.f_lasti),)
     spots = []
     while (frame := getattr(steps, "gi_frame", None)) is not None:
         spots.append((frame.f_code, frame.f_lasti))

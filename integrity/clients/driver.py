@@ -140,7 +140,8 @@ class Driver:
                 await self._leave(steps)
                 return self._returned(self._without_answer(), None, _describe_mistake(steps, error))
             else:
-                await self._leave(steps)
+                if self._is_in_transaction:
+                    await self._roll_back()
                 if type(reply) is Ok:
                     return self._returned(Outcome.OK, reply.value)
                 outcome = Outcome.UNAVAILABLE if type(reply) is Unavailable else Outcome.DECLINED

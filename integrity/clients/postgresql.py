@@ -50,7 +50,15 @@ class _Reader:
         self._columns: tuple[str, ...] = ()
         self._transformer: Any = Transformer(connection)
 
-    def rows(self, result: PGresult, count: int) -> Sequence[Mapping[str, Any]]:
+    def answer(self, result: PGresult) -> Answered:
+        count = result.ntuples
+        answered = Answered(self._rows(result, count)) if count else Answered()
+        affected = result.command_tuples
+        if affected is not None:
+            answered.affected = affected
+        return answered
+
+    def _rows(self, result: PGresult, count: int) -> Sequence[Mapping[str, Any]]:
         if self._columns:
             self._transformer.set_pgresult(result, set_loaders=False)
         else:
@@ -207,11 +215,14 @@ class PostgresConnection:
         known = self._prepared.get(sql)
         if known is None or self._begin:
             return await (self._execute_pooled if self._is_pooled else self._execute_in_flight)(sql, parameters)
+        wire = self._wire or self._opened()
         try:
-            (result,) = await self._opened().execute(known.name, _encode(known.pick(parameters)))
+            (result,) = await wire.execute(known.name, _encode(known.pick(parameters)))
         except WireLost as error:
             raise _lost(error) from None
-        return self._read(result, known.reader, sql)
+        if result.status not in _DONE:
+            raise self._failure(result, sql)
+        return known.reader.answer(result)
 
     async def _execute_in_flight(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         """Execute a statement with what comes before it: the begin that waits, and being prepared."""
@@ -233,15 +244,14 @@ class PostgresConnection:
             results = await self._opened().fly(flight)
         except WireLost as error:
             raise _lost(error) from None
-        reader = self._prepared[sql].reader
         if results[-1].status in _DONE:
-            return self._read(results[-1], reader, sql)
+            return self._prepared[sql].reader.answer(results[-1])
         refused = next(place for place, result in enumerate(results) if result.status not in _DONE)
         for text in parsed[refused:]:
             self._forget(text)
         if begin and refused <= parsed.index(""):
             self._begin = begin  # the transaction is not open, so nothing of it may be carried out
-        return self._read(results[refused], reader, sql)
+        raise self._failure(results[refused], sql)
 
     async def _execute_pooled(self, sql: str, parameters: Mapping[str, Value]) -> Rows:
         """Execute a statement in a transaction: its own, where none is open."""
@@ -261,7 +271,9 @@ class PostgresConnection:
             (result,) = await self._opened().execute_unnamed(text.encode(), encoded)
         except WireLost as error:
             raise _lost(error) from None
-        return self._read(result, self._reader(), sql)
+        if result.status not in _DONE:
+            raise self._failure(result, sql)
+        return self._reader().answer(result)
 
     def _name(self, sql: str, names: tuple[str, ...]) -> bytes:
         self._prepared_count += 1
@@ -302,7 +314,8 @@ class PostgresConnection:
             results = await self._opened().ask(text.encode())
         except WireLost as error:
             raise _lost(error) from None
-        self._check(results[-1])
+        if results[-1].status not in _DONE:
+            raise self._failure(results[-1])
         return results[-1]
 
     def abort(self) -> None:
@@ -318,20 +331,8 @@ class PostgresConnection:
             raise WireLost("the connection was never opened")
         return self._wire
 
-    def _read(self, result: PGresult, reader: _Reader, sql: str) -> Answered:
-        if result.status not in _DONE:
-            self._check(result, sql)
-        count = result.ntuples
-        answered = Answered(reader.rows(result, count)) if count else Answered()
-        affected = result.command_tuples
-        if affected is not None:
-            answered.affected = affected
-        return answered
-
-    def _check(self, result: PGresult, sql: str = "") -> None:
-        """Raise StatementFailed where the server refused, or has ended the connection."""
-        if result.status in _DONE:
-            return
+    def _failure(self, result: PGresult, sql: str = "") -> StatementFailed:
+        """Return what the server refused with; where it has ended the connection, or is to, that is closed."""
         message = (result.error_field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message or b"").decode(
             errors="replace"
         )
@@ -342,9 +343,9 @@ class PostgresConnection:
         elif sqlstate and not is_ending and not sqlstate.startswith(_CONNECTION_EXCEPTION):
             if sqlstate in _CHANGED:
                 self._forget(sql)
-            raise StatementFailed(message, sqlstate=sqlstate)
+            return StatementFailed(message, sqlstate=sqlstate)
         self.abort()
-        raise StatementFailed(f"{sqlstate} {' '.join(message.split())}".strip(), sqlstate=None)
+        return StatementFailed(f"{sqlstate} {' '.join(message.split())}".strip(), sqlstate=None)
 
 
 def _lost(error: WireLost) -> StatementFailed:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 from uuid import UUID
@@ -36,7 +37,7 @@ STATEMENT_ENDED = "57014"
 """SQLSTATE of a statement that was cancelled, e.g. because it took too long."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnderWay:
     """A call that has not returned; asking knows whose answer it waits for."""
 
@@ -151,22 +152,18 @@ class Caller:
         if intended_at_us is None:
             intended_at_us = invoked_at_us
         operation_id = client.operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
-        self._append(encode_invoked(Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)))
+        call = Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)
+        self._append(encode_invoked(call))
         abandon = self._draw_abandon(operation, client.sources.draws)
         asking = Asking(self.services, operation_id, client, CausingCall(operation, intended_at_us))
         self._in_flight[carrier] = UnderWay(operation, arguments, intended_at_us, invoked_at_us, asking)
-
-        def pushed(events: Rows) -> None:
-            if push is not None:
-                push(operation_id, events)
-
         try:
             returned = await carrier.call(
                 self.operations[operation],
                 {**arguments, "operation_id": operation_id},
                 asking.request,
                 abandon,
-                push=pushed,
+                push=None if push is None else partial(push, operation_id),
                 answered=asking.answered,
             )
         except asyncio.CancelledError:
@@ -175,24 +172,10 @@ class Caller:
             raise
         finally:
             del self._in_flight[carrier]
-        returned_at_us = self.clock.now_us()
-        self._append_soon(
-            encode_returned(
-                Call(
-                    operation_id,
-                    operation,
-                    arguments,
-                    client.number,
-                    intended_at_us,
-                    invoked_at_us,
-                    returned_at_us,
-                    returned.outcome,
-                    returned.reply,
-                    returned.error,
-                    returned.attempts,
-                )
-            )
-        )
+        returned_at_us = call.returned_at_us = self.clock.now_us()
+        call.outcome, call.reply = returned.outcome, returned.reply
+        call.error, call.attempts = returned.error, returned.attempts
+        self._append_soon(encode_returned(call))
         # One write for this return and the client's next call, which mostly follows at once.
         if self._call_soon is None:
             self._call_soon = asyncio.get_running_loop().call_soon  # to ask each time costs a system call

@@ -6,6 +6,7 @@ stands in bugs.py, beside the same story.
 """
 
 from collections.abc import Callable, Generator, Mapping
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -277,17 +278,21 @@ def post(
     """
     legs: list[tuple[str, int | None, int]] = [("wallet", wallet_id, amount_minor)]
     legs += [(account, None, amount) for account, amount in house.items() if amount]
-    column, value = (", created_at", f", {created_at}") if created_at else ("", "")
-    values = ", ".join(
-        f"(:account_{n}, :wallet_id_{n}, :kind, :amount_{n}, :reference, :operation_id{value})" for n in range(len(legs))
-    )
     parameters: dict[str, Value] = {"kind": kind, "reference": reference, "operation_id": operation_id}
     for n, (account, leg_wallet_id, amount) in enumerate(legs):
         parameters |= {f"account_{n}": account, f"wallet_id_{n}": leg_wallet_id, f"amount_{n}": amount}
-    return Statement(
+    return Statement(_insert_entries(len(legs), created_at), parameters)
+
+
+@cache
+def _insert_entries(count: int, created_at: str) -> str:
+    column, value = (", created_at", f", {created_at}") if created_at else ("", "")
+    values = ", ".join(
+        f"(:account_{n}, :wallet_id_{n}, :kind, :amount_{n}, :reference, :operation_id{value})" for n in range(count)
+    )
+    return (
         "insert into ghostpass.entries (account, wallet_id, kind, amount_minor, reference, operation_id"
-        f"{column}) values {values}",
-        parameters,
+        f"{column}) values {values}"
     )
 
 
