@@ -50,7 +50,7 @@ class Server:
         self.origin = origin
         self.endpoints: Endpoints = system.endpoints
         self.makes = system.makes
-        self._password = password
+        self.password = password
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._tokens: dict[tuple[tuple[str, Value], ...], str] = {}
@@ -87,7 +87,7 @@ class Server:
         login = self.endpoints.login
         if login is None:
             raise Refused("there is no way to log in")
-        asked = login.encode(claims, self._password)
+        asked = login.encode(claims, self.password)
         headers = dict(asked.headers)
         if self.endpoints.api_key:
             headers[self.endpoints.api_key] = self._api_key

@@ -11,6 +11,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import httptools
 
@@ -193,8 +194,7 @@ class _Exchange(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # by what it can do: those of uvloop are not by their type
         self._idle_since_s = asyncio.get_running_loop().time()
 
     def data_received(self, data: bytes) -> None:

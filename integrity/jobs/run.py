@@ -4,14 +4,13 @@ chosen = choose(project, "hammer", system_name="ghostpass")      # before a serv
 ended = listen(run(chosen, target, project, seed=1))
 """
 
-import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from integrity.clients.http import Server
-from integrity.endpoints.login import password_of
+from integrity.endpoints.login import api_key_of, password_of
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import UsageError
@@ -211,7 +210,7 @@ def run(
     over = None
     if chosen.origin is not None:
         system, profile, not_run = asked_over_http(system, profile)
-        over = OverHttp(Server(chosen.origin, system, password=password_of(os.environ)), not_run)
+        over = OverHttp(Server(chosen.origin, system, password=password_of(), api_key=api_key_of()), not_run)
     server = own_server(project, target)
     request = RunRequest(
         system=system,

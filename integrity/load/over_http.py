@@ -58,8 +58,7 @@ def asked_over_http(system: System, profile: Profile) -> tuple[System, Profile, 
         if name not in known
     )
     streams = tuple(
-        NotRun(operation=each.operation, reason=f"the streams of {each.name} are not driven over HTTP")
-        for each in profile.subscribers
+        NotRun(operation=each.operation, reason="streams are not driven over HTTP") for each in profile.subscribers
     )
     swept = tuple(each for each in system.sweeps if each.operation in known)
     unswept = tuple(

@@ -91,6 +91,7 @@ def make_result(
         time_scale=settings.time_scale,
         database=settings.database,
         over=settings.over,
+        unheard=done.unheard,
         started_at_us=settings.started_at_us,
         state="interrupted" if done.was_stopped else "finished",
         model=profile.model,

@@ -127,8 +127,8 @@ def _carry_out(
     """Do all that is recorded, and return the result, which is in the folder by then."""
     folder = begun.folder
     try:
-        carry = over.server.carry if over is not None else None
-        work = Work(workload, begun.recorder, world, clock, faulting=faulting, carry=carry)
+        server = over.server if over is not None else None
+        work = Work(workload, begun.recorder, world, clock, faulting=faulting, server=server)
         monitor = Monitor(
             begun.record.target,
             application=application,

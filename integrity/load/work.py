@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from integrity.clients.carrier import Carry
+from integrity.clients.http import Server
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import World
 from integrity.events import Event
@@ -28,6 +28,7 @@ from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile
 from integrity.load.recent import known_of_all, known_percentiles
 from integrity.load.request import RunAdvanced
+from integrity.load.server_record import ServerRecord
 from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
 from integrity.load.workload import Workload
@@ -61,6 +62,7 @@ class WorkDone:
         faults: what became of those that were planned; they count from faults_began_us on.
         settled_us: as effects take it; none of a run without faults.
         reliances: what each operation relied on.
+        unheard: why it is not known what the server did by itself; empty: it is, or there is none.
     """
 
     was_stopped: bool
@@ -81,13 +83,14 @@ class WorkDone:
     faults_began_us: int
     settled_us: Sequence[tuple[int, int]]
     reliances: Mapping[str, Reliance]
+    unheard: str
 
 
 class Work:
     """The part of a run that happens in the event loop.
 
     Args:
-        carry: makes what carries calls to a server; None: they go to the database.
+        server: that calls go to; None: they go to the database.
     """
 
     def __init__(
@@ -98,10 +101,9 @@ class Work:
         clock: Clock,
         *,
         faulting: Faulting,
-        carry: Carry | None = None,
+        server: Server | None = None,
     ) -> None:
-        self._carry = carry or faulting.carry
-        self._is_served = carry is not None
+        self._carry = server.carry if server is not None else faulting.carry
         self._workload = workload
         self._faulting = faulting
         self._recorder = recorder
@@ -128,6 +130,7 @@ class Work:
             conduct=faulting.conduct,
             keeps_settlements=faulting.is_planned,
         )
+        self.record = ServerRecord(server, self.caller, recorder) if server is not None else None
         self.fault_windows = FaultWindows(self.caller.measures)
 
     async def run(self) -> None:
@@ -153,8 +156,12 @@ class Work:
             self.model.on_subscribers = self.subscribers.scale_to
         await self.model.open()
         await self.subscribers.open()
+        if self.record is not None:
+            await self.record.begin()
         self._started_at = asyncio.get_running_loop().time()
         watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._measure_loop())]
+        if self.record is not None:
+            watching.append(asyncio.create_task(self.record.follow()))
         try:
             with first_signal(partial(asyncio.get_running_loop().call_soon_threadsafe, self.stop)):
                 await self._run_phases()
@@ -164,6 +171,8 @@ class Work:
             await asyncio.wait(watching)
             self.model.abort()
             self.subscribers.abort()
+            if self.record is not None:
+                self.record.abort()
         for task in watching:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -198,7 +207,7 @@ class Work:
         if has_returned:
             if self.was_stopped:
                 self.caller.deliveries.hasten(self._clock.now_us())
-            has_delivered = await self._finish(asyncio.create_task(self.model.drain()), give_up_at)
+            has_delivered = await self._finish(asyncio.create_task(self._deliver()), give_up_at)
             draining.mark("webhooks")
             if has_delivered:
                 await self._finish(asyncio.create_task(self._sweep()), give_up_at)
@@ -218,10 +227,21 @@ class Work:
             carry=self._carry,
             connect=self._faulting.connect,
         )
-        await self.sweeping.run(self.model.drain)
-        # What a server of outside services still has to deliver, nobody knows here.
-        if self.sweeping.is_settled and not self.caller.deliveries.outstanding and not self._is_served:
+        await self.sweeping.run(self._deliver)
+        is_known = self.record is None or not self.record.unheard
+        if is_known and self.sweeping.is_settled and not self._outstanding:
             self.settled_at_us = self._clock.now_us()
+
+    async def _deliver(self) -> None:
+        """Make the deliveries that are owed, or see the server make its own; return when none is."""
+        await self.model.drain()
+        if self.record is not None:
+            await self.record.drain()
+
+    @property
+    def _outstanding(self) -> int:
+        """Deliveries that are owed, here and by the server."""
+        return self.caller.deliveries.outstanding + (self.record.owed if self.record is not None else 0)
 
     def done(self) -> WorkDone:
         """Return what it came to, when it has ended."""
@@ -244,6 +264,7 @@ class Work:
             faults_began_us=self._faulting.began_us,
             settled_us=self.caller.settled_us,
             reliances=self._reliances(),
+            unheard=self.record.unheard if self.record is not None else "",
         )
 
     def _reliances(self) -> dict[str, Reliance]:
@@ -259,7 +280,7 @@ class Work:
         owing = {each.service: 0 for each in self.caller.deliveries.queued(self._clock.now_us())}
         for each in self.caller.deliveries.queued(self._clock.now_us()):
             owing[each.service] += each.count
-        return Owed(webhooks=self.caller.deliveries.outstanding, open=left, of_services=owing)
+        return Owed(webhooks=self._outstanding, open=left, of_services=owing)
 
     async def _finish(self, work: "asyncio.Task[None]", give_up_at: float) -> bool:
         """Return whether the work ended in time; if not, its calls are cut off and left as unknown."""

@@ -238,10 +238,17 @@ def _unfinished(unfinished: Unfinished) -> str:
     return f"Accepted and unfinished at the end, by the rows: {left or 'nothing'}."
 
 
-def _notes(result: RunResult) -> list[str]:
-    lines = [f"not run: {each.operation}: {visible(each.reason)}" for each in result.not_run]
+def _over_http(result: RunResult) -> Iterator[str]:
+    """Say of a run whose calls went to a server that they did, and what of that server is not known."""
     if result.over:
-        lines.insert(0, fold(f"The calls went over HTTP to {visible(result.over)}; what is judged is in the database."))
+        yield fold(f"The calls went over HTTP to {visible(result.over)}; what is judged is in the database.")
+    if result.unheard:
+        said = "What the server did by itself is not known, so that nobody can say who asked for its rows"
+        yield fold(f"{said}: {visible(result.unheard)}.")
+
+
+def _notes(result: RunResult) -> list[str]:
+    lines = [*_over_http(result), *(f"not run: {each.operation}: {visible(each.reason)}" for each in result.not_run)]
     total = result.total
     if total.abandoned:
         lines.append(f"{total.abandoned} of the failed and unknown calls are clients that were made to die half way.")

@@ -160,6 +160,7 @@ def _describe_rows(rows: list[Any], noted: list[Any]) -> str:
     give_up = typed(f"forget {names.partition(', ')[0]}")
     count = counted(len(rows), "row is", "rows are")
     return (
-        f"{count} of a time that the history of run {names} does not cover: it breaks off, and what it lacks says nothing. "
+        f"{count} of a time that the history of run {names} does not cover: it breaks off, or a server did not tell "
+        "what it did by itself, and what it lacks says nothing. "
         f"Bring the whole folder back and validate again, or give that time up: {give_up}"
     )

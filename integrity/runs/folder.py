@@ -76,8 +76,10 @@ class RunFolder:
 
     @property
     def is_whole(self) -> bool:
-        """Each file of the history was ended in good order."""
-        return all(is_end(last_bytes(file)) for file in (self.history, self.requests, self.received))
+        """Each file of the history was ended in good order, and what a server did by itself is in it."""
+        is_ended = all(is_end(last_bytes(file)) for file in (self.history, self.requests, self.received))
+        result = self.result() if is_ended else None
+        return is_ended and (result is None or not result.unheard)
 
     def settings(self) -> "RunSettings":
         """Return what was run.

@@ -216,5 +216,8 @@ def _times(folder: RunFolder, result: "RunResult | None", heard: Mapping[str, _H
     began_us = folder.settings().started_at_us
     ended_us = result.ended_at_us if result else heard["integrity.calls"].at_us or began_us
     settled_us = result.settled_at_us if result else None
+    is_unheard = bool(result.unheard if result else folder.settings().over)
     until = [None if each.is_whole else each.at_us or began_us for each in heard.values()]
+    if is_unheard:  # of a server's webhooks and jobs nobody can say from when on they are missing
+        until[:2] = [began_us, began_us]
     return [ended_us, settled_us, *until]

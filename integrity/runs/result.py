@@ -246,6 +246,7 @@ class RunResult(Document):
         folder: where it is kept.
         app: the version of the application that was loaded; None: not known.
         over: the URL of the server that calls went to, over HTTP; empty: they went to the database.
+        unheard: why it is not known what that server did by itself; empty: it is.
         elapsed_s: while calls were drawn.
         operations: the busiest first, and one of all together named "total" last.
         dependencies: the services that calls asked, the busiest first; own: the time of these calls apart from theirs.
@@ -276,6 +277,7 @@ class RunResult(Document):
     time_scale: float
     database: str
     over: str = ""
+    unheard: str = ""
     started_at_us: int
     state: Literal["finished", "interrupted"]
     model: Literal["closed", "open"]

@@ -16,6 +16,7 @@ from integrity.history import Outcome, Returned, make_operation_id
 from integrity.operation import Operation, Row, Rows
 from integrity.serve.metrics import Gauge, Metrics
 from integrity.serve.pool import Pool, PoolExhausted
+from integrity.serve.record import Asking, Record, now_us
 from integrity.systems.service import ServiceSettings
 from integrity.systems.system import Bug, System
 
@@ -31,11 +32,6 @@ class Carried:
     operation_id: UUID
     returned: Returned
     events: Rows = ()
-
-
-def now_us() -> int:
-    """Return microseconds by a clock that never goes back."""
-    return time.monotonic_ns() // 1000
 
 
 class Application:
@@ -65,6 +61,7 @@ class Application:
         self.pool = pool
         self.deliveries = Deliveries()
         self.metrics = Metrics(counters)
+        self.record = Record()
         self._conduct = Conduct(services, system.services)
         self._services = Services(system, self._conduct, self.deliveries, now_us)
         self._draws = Random(f"{seed}/services")
@@ -75,27 +72,35 @@ class Application:
         self.left_owed = 0
         self.metrics.gauges += self._gauges()
 
-    async def call(self, operation: str, arguments: Mapping[str, Any], operation_id: UUID | None = None) -> Carried:
+    async def call(
+        self, operation: str, arguments: Mapping[str, Any], operation_id: UUID | None = None, *, is_own: bool = False
+    ) -> Carried:
         """Carry out a call; never raises for what the database or the operation does.
 
         Args:
             arguments: without operation_id.
+            is_own: no client asks for it.
         """
         made = operation_id or make_operation_id(time.time_ns() // 1_000_000, self._ids)
         origin = CausingCall(operation, now_us())
+        asking = Asking(self.record, made, lambda step: self._services.react(step, self._draws, origin))
+        returning = self.record.note_call(made, operation, arguments) if is_own else None
         events: list[Row] = []
         try:
             async with self.pool.driver() as driver:
                 returned = await driver.call(
                     self.operations[operation],
                     {**arguments, "operation_id": made},
-                    lambda step: self._services.react(step, self._draws, origin)[0],
+                    asking.request,
                     push=events.extend,
+                    answered=asking.answered,
                 )
         except PoolExhausted as error:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "no_connection_free"}, str(error), 1)
         except Unreachable as error:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, error.message, 1)
+        if returning is not None:
+            returning(returned)
         self.metrics.note_call(operation, returned.outcome)
         return Carried(made, returned, tuple(events))
 
@@ -124,7 +129,7 @@ class Application:
         if due.meeting is not None:
             await due.meeting.wait()
         began_s = time.perf_counter()
-        outcome = (await self.call(due.operation, due.arguments)).returned.outcome
+        outcome = (await self.call(due.operation, due.arguments, is_own=True)).returned.outcome
         self.metrics.tasks.observe(time.perf_counter() - began_s, due.operation, outcome)
         if outcome.is_answer:
             self.deliveries.acknowledge(due)

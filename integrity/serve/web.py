@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from integrity.endpoints.answers import encode_return
 from integrity.endpoints.login import BYPASS
+from integrity.endpoints.record import CALLS, PASSWORD, PATH, REQUESTS
 from integrity.endpoints.requests import JSON, BadRequest, WireRequest, decode_call
 from integrity.endpoints.table import Endpoints
 from integrity.history import Outcome, Returned
@@ -88,7 +89,7 @@ def make_web(
             await asyncio.wait([running])
             await application.end()
 
-    routes: list[BaseRoute] = [Route("/health", web.health), Route("/metrics", web.metrics)]
+    routes: list[BaseRoute] = [Route("/health", web.health), Route("/metrics", web.metrics), Route(PATH, web.record)]
     if endpoints.login is not None:
         routes.append(Route(endpoints.login.path, web.log_in, methods=["POST"]))
     routes += [Route(path, _page(html)) for path, html in endpoints.pages.items()]
@@ -117,6 +118,18 @@ class _Web:
 
     async def metrics(self, _request: Request) -> Response:
         return Response(self._application.metrics.render(), media_type=CONTENT_TYPE)
+
+    async def record(self, request: Request) -> Response:
+        """Tell who knows the password what the server did by itself."""
+        if not _is_same(request.headers.get(PASSWORD, ""), self._secrets.password):
+            raise BadRequest(401, f"the header {PASSWORD} must hold the password", field=PASSWORD)
+        try:
+            first, second = (max(0, int(request.query_params.get(name, 0))) for name in (CALLS, REQUESTS))
+        except ValueError:
+            raise BadRequest(422, f"{CALLS} and {REQUESTS} are numbers of lines") from None
+        application = self._application
+        page = application.record.page(first, second, owed=application.deliveries.outstanding)
+        return Response(page, media_type=JSON)
 
     async def log_in(self, request: Request) -> Response:
         """Give a token to who knows the password."""

@@ -1,12 +1,13 @@
 """What a client may conclude from what comes over HTTP, or does not: a server of our own answers as badly as it can."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import pytest
+import uvloop
 
 from integrity.clients.carrier import Abandon
 from integrity.clients.http import HttpCarrier, Server
@@ -34,7 +35,14 @@ PAY = Operation("pay", pay, {"amount": IntegerIn(1, 9)})
 ENDPOINTS = Endpoints((Endpoint("POST", "/pay", "pay", {"amount": body()}, ok_status=201),))
 SHOP = System("shop", "A shop.", operations={"pay": PAY}, endpoints=ENDPOINTS, makes={"pay": ("payments", "payment_id")})
 
+Result = TypeVar("Result")
 Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do it on the loop that runs are on."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 def nobody(request: Request) -> NoReturn:
@@ -102,7 +110,7 @@ def call_once(answering: Answering, abandon: Abandon | None = None) -> Returned:
             returned: Returned = await call(carrier, abandon)
             return returned
 
-    return asyncio.run(once())
+    return run(once())
 
 
 PAID = b'{"payment_id": 3}'
@@ -174,7 +182,7 @@ def test_whom_nobody_answers_has_had_no_effect_and_the_connection_is_to_be_opene
             await late.connection.open()
         return returned, late.connection.is_open, caught.value.message
 
-    returned, is_open, said = asyncio.run(refused())
+    returned, is_open, said = run(refused())
 
     assert (returned.outcome, returned.error, is_open) == (FAILED, "connection refused", False)
     assert said.endswith("connection refused")
@@ -194,7 +202,7 @@ def test_one_connection_is_kept_and_made_again_where_the_server_closes_it_betwee
                 await asyncio.sleep(0.02)
             return outcomes, carrier.connection.connects
 
-    assert asyncio.run(three()) == ([OK] * 3, connects)
+    assert run(three()) == ([OK] * 3, connects)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +233,7 @@ def test_who_hangs_up_on_a_call_that_is_under_way_does_not_know_what_became_of_i
             returned: Returned = await calling
             return returned
 
-    assert asyncio.run(hang_up()) == Returned(UNKNOWN, None, "the client hung up", 1)
+    assert run(hang_up()) == Returned(UNKNOWN, None, "the client hung up", 1)
 
 
 def test_a_token_is_had_once_and_again_when_it_is_not_taken_any_more() -> None:
@@ -247,4 +255,4 @@ def test_a_token_is_had_once_and_again_when_it_is_not_taken_any_more() -> None:
             return [f"{each.outcome} {each.error}".strip() for each in returned]
 
     no_token = "failed login: POST /login was answered with HTTP 401, which gives no token"
-    assert asyncio.run(calls()) == ["ok", "ok", "failed HTTP 401:", no_token]
+    assert run(calls()) == ["ok", "ok", "failed HTTP 401:", no_token]

@@ -43,7 +43,7 @@ def test_a_profile_goes_on_without_what_has_no_endpoint_and_without_streams_and_
     assert {"vote", "tap"} & set(profile.operations) <= reasons.keys()
     assert not {"vote", "tap"} & set(left.operations)
     assert (left.subscribers, bool(profile.subscribers)) == ((), True)
-    assert "are not driven over HTTP" in reasons[profile.subscribers[0].operation]
+    assert "streams are not driven over HTTP" in reasons[profile.subscribers[0].operation]
     assert [each.operation for each in streamvote.sweeps if each not in system.sweeps] == ["check_invoice"]
     assert "is left open" in reasons["check_invoice"]
     assert isinstance(left, OpenProfile)

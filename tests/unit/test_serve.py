@@ -313,6 +313,18 @@ async def test_a_webhook_is_delivered_until_it_is_answered(served: Served) -> No
     told = served.application.metrics.render()
     assert 'background_task_duration_seconds_count{task="hear",outcome="unknown"} 1' in told
     assert 'background_task_duration_seconds_count{task="hear",outcome="ok"} 1' in told
+    status, _, record = await served.ask("GET", "/integrity/record?calls=0&requests=0", integrity_password=PASSWORD)
+    calls = [(each["event"], each.get("operation", each.get("outcome"))) for each in record["calls"]["lines"]]
+    assert (status, record["owed"]) == (200, 0)
+    assert calls == [("invoked", "hear"), ("returned", "unknown"), ("invoked", "hear"), ("returned", "ok")]
+    assert [each["service"] for each in record["requests"]["lines"]] == ["bank"]
+    status, _, record = await served.ask("GET", "/integrity/record?calls=2&requests=9", integrity_password=PASSWORD)
+    assert (record["calls"]["from"], record["calls"]["to"], len(record["calls"]["lines"])) == (2, 4, 2)
+    assert (record["requests"]["from"], record["requests"]["lines"]) == (1, [])
+    assert (await served.ask("GET", "/integrity/record?calls=all", integrity_password=PASSWORD))[0] == 422
+    for wrong in ({}, {"integrity_password": "guessed"}):
+        status, _, said = await served.ask("GET", "/integrity/record", **wrong)
+        assert (status, "must hold the password" in str(said), PASSWORD in str(said)) == (401, True, False)
 
 
 @played

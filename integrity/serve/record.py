@@ -1,0 +1,118 @@
+"""What a server did by itself, kept for whoever asks for it; integrity/endpoints/record.py says what of it travels."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+
+from integrity.history import (
+    Call,
+    Requested,
+    Returned,
+    encode_invoked,
+    encode_request_returned,
+    encode_requested,
+    encode_returned,
+)
+from integrity.operation import Request
+from integrity.systems.service import Reaction
+
+LINES_MOST = 200_000
+"""Of each kind; the oldest are forgotten. A run asks once a second."""
+
+PAGE_BYTES_MOST = 2 * 1024 * 1024
+
+_BEGAN_NS = time.time_ns() - time.monotonic_ns()
+
+
+def now_us() -> int:
+    """Return microseconds since the epoch by a clock that never goes back."""
+    return (_BEGAN_NS + time.monotonic_ns()) // 1000
+
+
+class KeptLines:
+    """Lines of one kind, numbered from 0 on; those at the end are kept."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self._lines: deque[bytes] = deque(maxlen=LINES_MOST)
+
+    def append(self, line: bytes) -> None:
+        self._lines.append(line)
+        self.end += 1
+
+    def page(self, first: int) -> bytes:
+        """Return the lines from that number on that fit on a page, with the numbers that they have, as JSON."""
+        oldest = self.end - len(self._lines)
+        first = min(max(first, oldest), self.end)
+        chosen: list[bytes] = []
+        size = 0
+        for line in islice(self._lines, first - oldest, None):
+            size += len(line)
+            if chosen and size > PAGE_BYTES_MOST:
+                break
+            chosen.append(line.rstrip())
+        return b'{"from":%d,"to":%d,"lines":[%s]}' % (first, first + len(chosen), b",".join(chosen))
+
+
+class Record:
+    """What a server's process did by itself: calls that no client asked for, and what all calls ask of services."""
+
+    def __init__(self) -> None:
+        self.calls = KeptLines()
+        self.requests = KeptLines()
+        self._session = str(uuid4())
+
+    def note_call(self, operation_id: UUID, operation: str, arguments: Mapping[str, Any]) -> Callable[[Returned], None]:
+        """Write down that a call is made; return what takes how it ended."""
+        at_us = now_us()
+        call = Call(operation_id, operation, arguments, 0, at_us, at_us)
+        self.calls.append(encode_invoked(call))
+
+        def returned(ended: Returned) -> None:
+            said = replace(
+                call,
+                returned_at_us=now_us(),
+                outcome=ended.outcome,
+                reply=ended.reply,
+                error=ended.error,
+                attempts=ended.attempts,
+            )
+            self.calls.append(encode_returned(said))
+
+        return returned
+
+    def page(self, calls: int, requests: int, *, owed: int) -> bytes:
+        """Return a page of the record, from these numbers of lines on."""
+        head = orjson.dumps({"session": self._session, "owed": owed})
+        return b'%s,"calls":%s,"requests":%s}' % (head[:-1], self.calls.page(calls), self.requests.page(requests))
+
+
+class Asking:
+    """What one call asks of outside services, written down before the operation learns of it.
+
+    Args:
+        react: lets a service react; returns that, and when it was asked.
+    """
+
+    def __init__(self, record: Record, operation_id: UUID, react: Callable[[Request], tuple[Reaction, int]]) -> None:
+        self._record = record
+        self._operation_id = operation_id
+        self._react = react
+
+    def request(self, step: Request) -> Reaction:
+        """Ask. An answer that takes no time is there at once."""
+        reaction, asked_us = self._react(step)
+        returned_us = None if reaction.latency_s else asked_us
+        asked = Requested(self._operation_id, step.service, step.payload, reaction.answer, asked_us, returned_us)
+        self._record.requests.append(encode_requested(asked))
+        return reaction
+
+    def answered(self) -> None:
+        """The answer to the last request has come, a while after it was asked."""
+        self._record.requests.append(encode_request_returned(self._operation_id, now_us()))
