@@ -59,7 +59,6 @@ def command(
     """Answer a SYSTEM's operations over HTTP, on its seeded database, until Ctrl-C.
 
     docs/endpoints.md lists the requests; /health and /metrics are there, too. Everybody logs in with LOADTEST_PASSWORD.
-    It needs an extra: pip install 'integrity[http]', of the same checkout or wheel.
 
     \b
     Example: integrity serve streamvote --port 8000

@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from integrity.clients.connection import make_connection
 from integrity.engines.occupancy import occupy
@@ -21,7 +20,6 @@ from integrity.registry import Registry
 from integrity.serve.served import ServedSystem, ServerOpened
 from integrity.systems.service import ServiceSettings
 
-PACKAGES = ("starlette", "uvicorn")
 PROFILE = "smoke"
 """What is asked for its size where no profile is named; how outside services behave is not taken from it."""
 
@@ -66,19 +64,13 @@ def choose_served(
         profile_name: outside services behave as it says; None: well.
 
     Raises:
-        UsageError: there is no such system, bug or profile, it has no endpoints, or a package is missing.
+        UsageError: there is no such system, bug or profile, or it has no endpoints.
     """
     system = Registry(project).find(system_name)
     if system.endpoints is None:
         raise UsageError(
             f"system {system_name} has no endpoints: nobody knows which requests are its operations",
             hint='Say it: System(..., endpoints=Endpoints((Endpoint("POST", "/pay", "pay", {...}),))).',
-        )
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"the package {' and '.join(missing)} is not installed, which answers requests",
-            hint="pip install 'integrity[http]' from where it came.",
         )
     names = profile_names(system, project.settings.profiles.get(system.name, {}))
     named = profile_name or (PROFILE if PROFILE in names else names[0])
