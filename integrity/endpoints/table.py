@@ -8,8 +8,8 @@ returned, events = table.decode_return("get_config", 200, headers, body)       t
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 from uuid import UUID
@@ -138,6 +138,14 @@ class Endpoints:
                     f"endpoints: {name} stands for {quote(act.operation)}, which has no endpoint",
                     hint=suggest(act.operation, self._by_operation),
                 )
+
+    def of(self, operations: Collection[str]) -> "Endpoints":
+        """Return those of some operations alone."""
+        table = tuple(each for each in self.table if each.operation in operations)
+        known = {each.operation for each in table}
+        acts = {name: act for name, act in self.acts.items() if name in operations and act.operation in known}
+        counters = {metric: name for metric, name in self.counters.items() if name in operations}
+        return replace(self, table=table, acts=acts, counters=counters)
 
     def find(self, operation: str) -> Endpoint:
         """Return the endpoint by which a client asks for an operation.

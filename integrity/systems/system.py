@@ -269,7 +269,12 @@ class System:
             return self
         left = {name: each for name, each in self.operations.items() if name not in faults}
         unusable = {**self.unusable, **{name: str(each) for name, each in faults.items()}}
-        return replace(self.raced_as(left), operations=left, unusable=unusable)
+        return replace(self.raced_as(left).of(left), unusable=unusable)
+
+    def of(self, operations: Mapping[str, Operation]) -> "System":
+        """Return the system with these operations in place of its own, which may be fewer."""
+        endpoints = None if self.endpoints is None else self.endpoints.of(operations)
+        return replace(self, operations=operations, endpoints=endpoints)
 
     def _find_rowless(self, names: Iterable[str]) -> dict[str, AuditError]:
         """Return the errors of the operations that want rows of their own which cannot be made, by name."""

@@ -20,6 +20,7 @@ from integrity.errors import UsageError
 from integrity.history import Call, Outcome, Returned, encode_returned
 from integrity.operation import Ok, Operation
 from integrity.registry import SYSTEMS
+from integrity.systems.system import System
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 MOMENTS = st.datetimes(timezones=st.just(UTC))
@@ -284,3 +285,13 @@ def test_a_file_that_is_uploaded_is_as_long_as_it_says() -> None:
     sent = table.encode("upload", {"size_bytes": 1_000}, UUID(int=5))
     assert (len(sent.body), sent.headers["content-type"]) == (1_000, "application/octet-stream")
     assert table.table[0].body_bytes_most > 1_000_000
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=list(SYSTEMS))
+def test_a_system_of_some_of_its_operations_has_their_endpoints_alone(system: System) -> None:
+    """A race of two operations was refused: "endpoints: there is no operation" of each of the others."""
+    for name in system.operations:
+        some = system.of({name: system.operations[name]})
+        assert set(some.operations) == {name}
+        assert some.endpoints is not None
+        assert {each.operation for each in some.endpoints.table} <= {name}

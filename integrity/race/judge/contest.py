@@ -77,7 +77,7 @@ class Contest:
 
     def program(self) -> Program:
         """Return what is raced."""
-        system = replace(self.system, operations=self.operations)
+        system = self.system.of(self.operations)
         program = make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
         return replace(program, is_deferred=self.is_deferred, is_strict=self.is_strict, standing=self.standing)
 
