@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from integrity.cli.main import main
+from integrity.engines.target import Target
+from tests.database.served import serving
 
 PROJECT = Path(__file__).parents[1] / "own_system"
 INVARIANTS = [
@@ -64,6 +66,16 @@ def test_it_is_listed_seeded_judged_and_asked(integrity: Command) -> None:
     assert integrity("validate", "--system", "bank")[0] == 0
     assert integrity("queries", "run", "--system", "bank")[0] == 0
     assert integrity("monitor", "--duration", "1s", "--process", f"tests={os.getpid()}")[0] == 0
+
+
+def test_it_is_served_over_http(integrity: Command, tmp_path: Path) -> None:
+    integrity("seed", "--size", "accounts=4")
+    with serving(Target.parse(os.environ["INTEGRITY_DATABASE_URL"]), tmp_path, "bank") as server:
+        status, _, said = server.ask("POST", "/accounts/1/deposits", {}, b'{"amount_minor": 100}')
+        assert (status, json.loads(said).keys()) == (201, {"balance_minor"})
+        status, _, said = server.ask("POST", "/accounts/1/withdrawals", {}, b'{"amount_minor": 900000000}')
+        assert (status, json.loads(said)) == (402, {"outcome": "declined", "reason": "insufficient_balance"})
+    assert integrity("validate", "--system", "bank")[0] == 0
 
 
 def test_where_effects_stand_is_said_once_and_what_is_said_wrongly_is_one_unknown(integrity: Command) -> None:

@@ -8,6 +8,8 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Tab
 
 from integrity import Bug, Operation, System
 from integrity.domain import Domain, IntegerIn, KeyOf
+from integrity.endpoints.endpoint import Endpoint, body, path
+from integrity.endpoints.table import Endpoints
 from integrity.engines.columns import bigints, uuids
 from integrity.operation import (
     RESTARTED,
@@ -150,6 +152,15 @@ OPERATIONS = {
     "withdraw": Operation("withdraw", withdraw, ARGUMENTS),
 }
 
+ON_ACCOUNT = {"account_id": path(), "amount_minor": body()}
+ENDPOINTS = Endpoints(
+    (
+        Endpoint("POST", "/accounts/{account_id}/deposits", "deposit", ON_ACCOUNT, ok_status=201),
+        Endpoint("POST", "/accounts/{account_id}/withdrawals", "withdraw", ON_ACCOUNT, ok_status=201),
+    ),
+    declines={"insufficient_balance": 402},
+)
+
 BANK = System(
     name="bank",
     title="a small bank: deposits and withdrawals",
@@ -173,6 +184,7 @@ BANK = System(
         ),
     },
     stage=stage,
+    endpoints=ENDPOINTS,
     seeder=Seeder("bank", [Size("accounts", default=100, most=1_000_000)], {}, generate),
     allowed=Allowed(retries=RESTARTED),
 )
