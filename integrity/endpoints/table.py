@@ -102,6 +102,8 @@ class Endpoints:
     limit: Limit | None = None
     counters: Mapping[str, str] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
+    is_checked: bool = field(default=False, init=False, repr=False, compare=False)
+    """Whether it was held against the operations of a whole system: what is left of that later has fewer."""
     _by_operation: dict[str, Endpoint] = field(default_factory=dict, init=False, repr=False, compare=False)
     _by_path: "dict[str, list[Endpoint]]" = field(default_factory=dict, init=False, repr=False, compare=False)
     _patterns: "list[tuple[re.Pattern[str], list[Endpoint]]]" = field(
@@ -138,6 +140,7 @@ class Endpoints:
                     f"endpoints: {name} stands for {quote(act.operation)}, which has no endpoint",
                     hint=suggest(act.operation, self._by_operation),
                 )
+        object.__setattr__(self, "is_checked", True)
 
     def of(self, operations: Collection[str]) -> "Endpoints":
         """Return those of some operations alone."""
