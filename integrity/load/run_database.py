@@ -3,7 +3,9 @@
 Is it ours, seeded and large enough? Then what a bug leaves out is dropped, or made again, and the keys are read.
 """
 
+import math
 import shlex
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -18,10 +20,11 @@ from integrity.engines.places import schema_of
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
 from integrity.errors import SeedError, UsageError
-from integrity.load.profile import ClosedProfile
+from integrity.load.profile import ClosedProfile, OpenProfile
+from integrity.load.waiting import HOUR_S
 from integrity.load.workload import Workload
 from integrity.monitor.limits import SPARE_CONNECTIONS
-from integrity.numbers import counted
+from integrity.numbers import counted, show_duration
 from integrity.runs.result import NotRun
 from integrity.systems.keys import read_keys
 from integrity.systems.made_rows import find_table
@@ -135,7 +138,11 @@ class RunDatabase:
 
     def _how_to_fill(self, pool: str, count: int, *, is_empty: bool) -> str:
         """Return what gives a pool of keys as many as are needed: a command that runs as it stands, where there is one."""
-        system = self.workload.system
+        system, profile = self.workload.system, self.workload.profile
+        if isinstance(profile, OpenProfile) and profile.fits_hour:  # what there is of it is a matter of the hour
+            left = show_duration(math.ceil(HOUR_S - time.time() % HOUR_S))
+            seed = typed(f"seed --system {system.name} --replace")
+            return f"Wait for the next hour, which begins in {left}, or seed a whole world: {seed}"
         if system.seeder:
             return f"Seed a whole world: {typed(f'seed --system {system.name} --replace')}"
         table = find_table(system.metadata, pool) if isinstance(system.metadata, Reflected) else None

@@ -4,10 +4,11 @@ import pytest
 
 from integrity.domain import World
 from integrity.load.profile import OpenProfile, load_profile
-from integrity.load.suite import Suite, plan_suite
+from integrity.load.suite import Suite, load_suite, plan_suite
 from integrity.load.waiting import HOUR_S, MARGIN_S, seconds_to_wait
 from integrity.load.workload import Workload
 from integrity.reference.inbox.system import INBOX
+from integrity.registry import shipped_suites
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,14 @@ def test_the_limiter_is_met_by_one_who_has_sent_nothing_within_the_hour(name: st
     assert Workload(INBOX, profile, None, 1).needed_keys["unused_whatsapp"] == 1
     world = World(keys={"whatsapp": [1, 2, 3], "unused_whatsapp": [3]})
     assert (world.pinned("whatsapp", "unused_whatsapp"), world.pinned("whatsapp", 2)) == (3, 2)
+
+
+def test_in_a_suite_who_has_sent_nothing_within_the_hour_is_asked_for_before_anybody_sends() -> None:
+    """Behind a soak of two hours everybody had: the suite of the plan ended on its tenth run, with nothing recorded."""
+    steps = [each.profile for each in load_suite("plan-inbox", shipped_suites()).steps]
+    of_hour = [load_profile(INBOX, name, {}) for name in steps[:2]]
+    assert all(isinstance(each, OpenProfile) and each.fits_hour for each in of_hour)
+    assert not {"limit-kept", "limit-passed"} & set(steps[2:])
 
 
 def test_a_suite_that_is_shortened_passes_without_what_is_of_the_whole_length() -> None:
