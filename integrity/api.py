@@ -82,6 +82,7 @@ class Run:
         seed: of every random choice; None: a new one.
         rate: arrivals per second in all, of an open loop.
         faults: what goes wrong on purpose, and when, as `integrity run --fault` takes it.
+        processes: that share the calls; more than 1 must find the system in a module that they can import.
         folder: of the project, in which the run's folder is made.
         test_database: the name of a database that may hold other tables; None: as the project declares it.
 
@@ -101,6 +102,7 @@ class Run:
     connections: int | None = None
     rate: float | None = None
     faults: Sequence[str] = ()
+    processes: int = 1
     folder: Path = Path()
     test_database: str | None = None
 
@@ -116,6 +118,7 @@ class Run:
             connections=self.connections,
             rate=self.rate,
             faults=self.faults,
+            processes=self.processes,
         )
         test_database = _test_database(project, self.test_database)
         return listen(running.run(chosen, self.target, project, seed=self.seed, test_database=test_database), *listeners)

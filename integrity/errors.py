@@ -15,6 +15,7 @@ A violated invariant is a result, not an error. The tree:
     ├── UnsafeDatabase        it holds tables that we did not make
     ├── SeedError             the database is not in the state that seeding needs
     ├── HistoryError          a run folder or a history that cannot be read
+    ├── RunBroken             one of the processes of a run ended before the run did
     └── OutputError           the result could not be written to stdout
 
 Every message names the place, the value found and the reason; `hint` is the next step. Neither ever holds a password.
@@ -102,6 +103,12 @@ class SeedError(AuditError):
 
 class HistoryError(AuditError):
     """A run folder or a history that cannot be read."""
+
+
+class RunBroken(AuditError):
+    """One of the processes that make the calls of a run ended before the run did: nobody knows what it would have found."""
+
+    exit_code = 3
 
 
 class OutputError(AuditError):

@@ -13,6 +13,7 @@ DURATION_S_LEAST = 0.01
 DURATION_S_MOST = 30 * 24 * 3600.0
 CLIENTS_MOST = 1_000_000
 CONNECTIONS_MOST = 10_000
+PROCESSES_MOST = 64
 FACTOR_LEAST = 0.001
 FACTOR_MOST = 1_000_000.0
 """Of what stretches or compresses time, or multiplies arrivals."""

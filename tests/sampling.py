@@ -70,6 +70,7 @@ EVERY: dict[str, int] = {
     "test_a_fault_over_the_whole_run_comes_to_what_it_is": 23,
     "test_a_sound_system_is_silent_over_many_seeds": 3,
     # Whole files, whose tests each start a process or a server, or make a world, a run or a search of their own.
+    "test_run_processes.py": 5,
     "test_own_system.py": 2,  # one engine a run: each of its tests has both, in one order
     "test_widths.py": 8,  # two projects at four widths; what needs no database is in tests/unit/test_screens.py
     "test_servers.py": 6,  # each of its tests has the six servers in one order, and all play on the same one

@@ -16,7 +16,15 @@ from integrity.cli.options import (
     project_option,
     test_database_option,
 )
-from integrity.numbers import CLIENTS_MOST, CONNECTIONS_MOST, FACTOR_LEAST, FACTOR_MOST, RATE_LEAST, RATE_MOST
+from integrity.numbers import (
+    CLIENTS_MOST,
+    CONNECTIONS_MOST,
+    FACTOR_LEAST,
+    FACTOR_MOST,
+    PROCESSES_MOST,
+    RATE_LEAST,
+    RATE_MOST,
+)
 from integrity.registry import DEFAULT_SYSTEM
 
 if TYPE_CHECKING:
@@ -60,6 +68,12 @@ if TYPE_CHECKING:
     metavar="URL",
     help="Ask a server over HTTP instead of the database: this machine's, or a target of integrity.toml.",
 )
+@click.option(
+    "--processes",
+    "process_count",
+    type=Integer(1, PROCESSES_MOST),
+    help="Share the clients among so many processes; default: 1.",
+)
 @application_options
 @database_option
 @project_option
@@ -69,6 +83,7 @@ def command(
     *,
     profile: str | None,
     seed: int | None,
+    process_count: int | None,
     watched: "WatchedApplication",
     database: str | None,
     project_folder: Path,
@@ -87,7 +102,7 @@ def command(
     from integrity.report.run_text import show_progress, write_headline, write_run
 
     project = open_project(project_folder)
-    chosen = choose(project, profile, **asked)
+    chosen = choose(project, profile, processes=process_count, **asked)
     job = run(chosen, open_target(project, database), project, seed=seed, test_database=test_database, watched=watched)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)

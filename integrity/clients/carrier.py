@@ -4,14 +4,17 @@ One by SQL carries out the operation's steps on a connection of its own (driver.
 is opened again by whoever has the carrier.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from integrity.history import Returned
 from integrity.operation import Operation, Request, Rows
 from integrity.systems.service import Reaction
+
+AskOutside: TypeAlias = Callable[[Request], Reaction | Awaitable[Reaction]]
+"""Lets an outside service react; what is awaited has been sent by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Carrier(Protocol):
         self,
         operation: Operation,
         arguments: Mapping[str, Any],
-        request: Callable[[Request], Reaction],
+        request: AskOutside,
         abandon: Abandon | None = None,
         *,
         push: Callable[[Rows], None] | None = None,
@@ -62,7 +65,7 @@ class Carrier(Protocol):
 
         Args:
             arguments: with operation_id.
-            request: reacts to a Request step; its answer reaches the operation after the reaction's latency.
+            request: lets a service react to a Request step; its answer reaches the operation after the reaction's latency.
             push: takes the events of Push steps; None: nobody listens.
             answered: is told when an answer that took a while has come, before the operation is; None: nobody asks.
             abandon: when the client dies in this call; not at all when the call has fewer steps.

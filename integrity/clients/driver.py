@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, TypeVar
 
-from integrity.clients.carrier import Abandon
+from integrity.clients.carrier import Abandon, AskOutside
 from integrity.clients.connection import Connection
 from integrity.errors import Unreachable
 from integrity.history import Outcome, Returned
@@ -95,7 +95,7 @@ class Driver:
         self._abandon: Abandon | None = None
         self._step_count = 0
         self._attempts = 0
-        self._request: Callable[[Request], Reaction]
+        self._request: AskOutside
         self._answered: Callable[[], None] | None = None
         self._push: Callable[[Rows], None] | None = None
 
@@ -103,7 +103,7 @@ class Driver:
         self,
         operation: Operation,
         arguments: Mapping[str, Any],
-        request: Callable[[Request], Reaction],
+        request: AskOutside,
         abandon: Abandon | None = None,
         *,
         push: Callable[[Rows], None] | None = None,
@@ -238,6 +238,8 @@ class Driver:
         if self._is_in_transaction and self.connection.is_open:
             await self.connection.begin_now()
         reaction = self._request(step)
+        if not isinstance(reaction, Reaction):
+            reaction = await reaction
         if reaction.latency_s:
             await asyncio.sleep(reaction.latency_s)
             if self._answered is not None:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from integrity.clients.carrier import Abandon
+from integrity.clients.carrier import Abandon, AskOutside
 from integrity.endpoints.login import decode_token
 from integrity.endpoints.requests import WireRequest
 from integrity.endpoints.table import Endpoints
@@ -21,8 +21,7 @@ from integrity.history import Outcome, Returned
 from integrity.http.answer import Unanswered
 from integrity.http.connection import TIMEOUT_S, HttpConnection, RawAnswer
 from integrity.http.origin import Origin
-from integrity.operation import Operation, Request, Rows
-from integrity.systems.service import Reaction
+from integrity.operation import Operation, Rows
 from integrity.systems.system import System
 from integrity.value import Value
 
@@ -109,7 +108,7 @@ class HttpCarrier:
         self,
         operation: Operation,
         arguments: Mapping[str, Any],
-        request: Callable[[Request], Reaction],
+        request: AskOutside,
         abandon: Abandon | None = None,
         *,
         push: Callable[[Rows], None] | None = None,

@@ -3,7 +3,7 @@ so a fault that changes it counts from the next request on, and no longer than i
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,18 @@ EVERY = "all"
 """In place of a service's name."""
 
 _Layer = tuple[str | None, Mapping[str, Any]]  # (service, its settings) or (None, attributes)
+
+
+OF_CLIENTS = (
+    "abandon_share",
+    "disconnect_share",
+    "replay_share",
+    "replay_s",
+    "patience_s",
+    "session_settings",
+    "offline",
+)
+"""What of it clients go by; the rest is about services and the server."""
 
 
 class Conduct:
@@ -47,6 +59,8 @@ class Conduct:
         self._layers: list[_Layer] = []
         self.counts: Counter[str] = Counter()
         """What came of the changes, e.g. "calls given up on": 4."""
+        self.changed_to: Callable[[Mapping[str, Any]], None] = lambda _state: None
+        """Told how clients behave, when that has changed, where others than this process make calls."""
         self._apply()
 
     @contextmanager
@@ -102,3 +116,4 @@ class Conduct:
                 for service in services if name == EVERY else (name,):
                     services[service] = replace(services[service], **values)
         self.services = services
+        self.changed_to({name: getattr(self, name) for name in OF_CLIENTS})

@@ -7,7 +7,7 @@ time to heal, is as much shorter. When the run ends, whatever is still in force 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,6 +72,10 @@ class Healed:
     counts: Mapping[str, int]
 
 
+async def _nothing() -> None:
+    """Tell nobody."""
+
+
 class Player:
     """Plays windows.
 
@@ -81,7 +85,7 @@ class Player:
         now_us: the run's clock.
         may_overlap: as read_schedule takes it; else the next waits until the one before is healed.
         failed: told when a fault could not be injected or healed; `finish` raises the reason.
-        turned: told when a fault is about to come in force where none was, and when none is any more.
+        turned: done when a fault is about to come in force, and when one is not any more, before it is asked what it did.
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class Player:
         now_us: Callable[[], int],
         may_overlap: bool,
         failed: Callable[[], None],
-        turned: Callable[[], None] = lambda: None,
+        turned: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self.played: list[PlayedFault] = []
         self.began_us = 0
@@ -145,7 +149,6 @@ class Player:
 
     async def _inject(self, number: int, window: Window, began: float) -> None:
         scene = replace(self._scene, counts=Counter(), random=Random(f"{self._seed}/faults/{number}"))
-        before = self._counts()
         from_us = to_us = self._now_us()
         said: dict[str, Any] = {
             "fault": window.fault.name,
@@ -155,16 +158,15 @@ class Player:
         }
         self._write(Injected(**said, at_us=from_us))
         self.current.append(window.fault.name)
-        if len(self.current) == 1:
-            self._turned()
+        await self._turned()
+        before = self._counts()
         try:
             async with window.fault.inject(scene, window.given):
                 await self._is_over(began + window.to_s)
                 to_us = self._now_us()
         finally:
             self.current.remove(window.fault.name)
-            if not self.current:
-                self._turned()
+            await self._turned()
         healed_us = self._now_us()
         counts = dict(scene.counts + (self._counts() - before))
         self._write(Healed(**said, at_us=to_us, healed_us=healed_us, counts=counts))

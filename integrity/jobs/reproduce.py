@@ -11,7 +11,7 @@ from typing import Any
 from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import Advanced, Job, Noted
-from integrity.history import Call, decode
+from integrity.history import Call
 from integrity.jobs.findings import Wanted, invariants_of, keep, notes_of_scratch, system_on
 from integrity.numbers import counted, read_integer
 from integrity.project import Project
@@ -24,8 +24,8 @@ from integrity.race.search.settings import RaceSubject
 from integrity.registry import Registry
 from integrity.runs.files import VERDICTS_FILE
 from integrity.runs.folder import RunFolder
+from integrity.runs.histories import open_calls
 from integrity.runs.order import find_runs
-from integrity.runs.parts import open_lines
 from integrity.runs.verdicts import Verdicts, read_verdicts
 from integrity.systems.system import System
 from integrity.typed import typed
@@ -132,11 +132,11 @@ def _read_calls(folder: RunFolder, deadline: Deadline) -> Job[list[Call]]:
         HistoryError: they cannot be read.
     """
     calls: list[Call] = []
-    with open_lines(folder.history) as lines:
-        for call in decode(lines, place=str(folder.history)):
+    with open_calls(folder) as history:
+        for call in history:
             calls.append(call)
             if len(calls) % _CALLS_BETWEEN_LOOKS == 0:
-                yield Advanced("reading", f"the history of run {folder.run_id}", lines.tell(), lines.size)
+                yield Advanced("reading", f"the history of run {folder.run_id}", history.tell(), history.size)
                 if deadline.is_over:
                     yield Noted(f"the budget was over when {counted(len(calls), 'call')} of the history had been read")
                     break

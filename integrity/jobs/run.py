@@ -22,6 +22,7 @@ from integrity.load.profile import OpenProfile, Profile, load_profile, profile_n
 from integrity.load.request import EndedRun, RunRequest
 from integrity.load.resuming import Rest, find_rest, told
 from integrity.load.run import play
+from integrity.load.shards.sharing import check_sharing
 from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import Project
 from integrity.registry import Registry
@@ -39,6 +40,7 @@ class ChosenRun:
     Args:
         profile_of: makes the profile for the system without some of its operations; None: it is of all.
         origin: where the server is that its calls go to; None: they go to the database.
+        processes: that share its calls.
     """
 
     system: System
@@ -51,6 +53,7 @@ class ChosenRun:
     resumes: Rest | None = None
     profile_of: Callable[[System], Profile] | None = None
     origin: Origin | None = None
+    processes: int = 1
 
 
 def find_profiles(project: Project, system_name: str | None = None) -> tuple[System, list[str]]:
@@ -83,6 +86,7 @@ def choose(
     faults: Sequence[str] = (),
     faults_may_overlap: bool = False,
     over: str | None = None,
+    processes: int | None = None,
 ) -> ChosenRun:
     """Return the run that is asked for; what is None is as the profile has it.
 
@@ -95,14 +99,17 @@ def choose(
         time_scale: an open loop is compressed by it.
         faults: as read_schedule reads them, beside those of the profile.
         over: the URL of the server that calls go to, or what the project calls it; None: they go to the database.
+        processes: that share the calls; None: one makes them all.
 
     Raises:
-        UsageError: there is no such system, profile, bug or fault, or they do not go together.
+        UsageError: there is no such system, profile, bug or fault, or they do not go together; or so many processes cannot
+            share what the profile has.
     """
     asked = {"duration_s": duration_s, "clients": clients, "users": users, "connections": connections}
     if resumed is not None:
         more = {
             "target": over,
+            "processes": processes,
             "system": system_name,
             "bug": bug_name,
             "rate": rate,
@@ -135,10 +142,12 @@ def choose(
         raise UsageError(
             f"{option}: profile {profile_name} is a closed loop, it goes as fast as it can", hint="Leave it out."
         )
+    check_sharing(system, profile, processes or 1)
     return ChosenRun(
         system=system,
         profile_name=profile_name,
         profile=profile,
+        processes=processes or 1,
         profile_of=profile_of,
         faults=windows_of(profile, faults, may_overlap=faults_may_overlap),
         bug=bug,
@@ -171,6 +180,7 @@ def resume(project: Project, run_id: str, *, given: Mapping[str, Any]) -> Chosen
         faults_may_overlap=True,
         resumes=rest,
         origin=find_origin(rest.over, project, place=f"--resume: run {rest.run_id}") if rest.over else None,
+        processes=rest.processes,
     )
 
 
@@ -229,6 +239,7 @@ def run(
         resumes=rest,
         application=watched,
         over=over,
+        processes=chosen.processes,
     )
     return (yield from play(request))
 

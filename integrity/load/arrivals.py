@@ -7,9 +7,11 @@ They are drawn at the profile's steady rates, without an end. A shape then bring
 import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from integrity.load.profile import Burst, OpenProfile, Stream
+from integrity.load.share import WHOLE, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,15 @@ class Arrival:
     pin: Mapping[str, int | str]
 
 
-def schedule(profile: OpenProfile, seed: int) -> Iterator[Arrival]:
-    """Yield arrivals in the order of their times, for ever. The same profile and seed give the same arrivals."""
+def schedule(profile: OpenProfile, seed: int, share: Share = WHOLE) -> Iterator[Arrival]:
+    """Yield arrivals in the order of their times, for ever. The same profile and seed give the same arrivals.
+
+    Args:
+        share: of them, in turn: all shares together are the arrivals of one process.
+    """
     streams = [_stream(stream, Random(f"{seed}/stream/{stream.name}")) for stream in profile.streams]
-    return heapq.merge(*streams, *map(_burst, profile.bursts), key=lambda arrival: arrival.at_s)
+    merged = heapq.merge(*streams, *map(_burst, profile.bursts), key=lambda arrival: arrival.at_s)
+    return islice(merged, share.number, None, share.count)
 
 
 def _stream(stream: Stream, random: Random) -> Iterator[Arrival]:

@@ -1,25 +1,29 @@
-"""Asking: the outside services of a run, and what each call asks of them, written down and measured."""
+"""Asking: what each call asks of outside services, written down and measured."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from random import Random
+from typing import TypeAlias
 from uuid import UUID
 
 from integrity.clients.deliveries import CausingCall, Deliveries
-from integrity.clients.services import Services
-from integrity.faults.conduct import Conduct
+from integrity.clients.services import Reacted
 from integrity.history import Requested, encode_request_returned, encode_requested
-from integrity.load.client import Client, Clock
+from integrity.load.client import Client, Clock, Sources
 from integrity.measure.dependencies import Dependencies, DependencyMeasure
 from integrity.operation import Request
 from integrity.systems.service import Answer, Reaction
 from integrity.systems.system import System
 
+AskService: TypeAlias = Callable[[Request, Sources], Reacted | asyncio.Future[Reacted]]
+"""Asks a service; where the services are elsewhere, what they did is told later."""
+
 
 class OutsideServices:
-    """The services of a run, what is asked of them and how they answer.
+    """The services of a run, as its calls know them.
 
     Args:
+        ask: asks them.
         append: writes a line of requests.
         deliveries: take the webhooks that follow.
 
@@ -31,24 +35,28 @@ class OutsideServices:
         self,
         system: System,
         *,
-        conduct: Conduct,
+        ask: AskService,
         clock: Clock,
         deliveries: Deliveries,
         append: Callable[[bytes], None],
     ) -> None:
         self.measures = Dependencies()
         self.relied_on: defaultdict[str, set[str]] = defaultdict(set)
+        self.ask = ask
         self.append = append
         self.clock = clock
         self._system = system
-        self._services = Services(system, conduct, deliveries, clock.now_us)
+        self._deliveries = deliveries
 
-    def react(self, step: Request, random: Random, origin: CausingCall) -> tuple[Reaction, int]:
-        """Let a service react to a request; return that, and when it was asked."""
-        reaction, now_us = self._services.react(step, random, origin)
+    def take(self, step: Request, reacted: Reacted, origin: CausingCall) -> int:
+        """Take what follows of what a service did just now; return when that is."""
+        reaction, now_us = reacted.reaction, self.clock.now_us()
         for operation in (origin.operation, *(each.operation for each in reaction.deliveries)):
             self.relied_on[operation].add(step.service)
-        return reaction, now_us
+        self._deliveries.add(
+            reaction.deliveries, now_us=now_us, origin=origin, retry_s=reacted.retry_s, service=step.service
+        )
+        return now_us
 
     def measure_of(self, step: Request) -> DependencyMeasure:
         """Return the measure of requests like this one."""
@@ -89,9 +97,36 @@ class Asking:
         self._answer: Answer = {}
         self._measure: DependencyMeasure
 
-    def request(self, step: Request) -> Reaction:
-        """Ask. An answer that takes no time is there at once, and nothing more is told of it."""
-        reaction, asked_us = self._services.react(step, self._client.sources.services, self._origin)
+    def request(self, step: Request) -> "Reaction | asyncio.Future[Reaction]":
+        """Ask. An answer that takes no time is there at once, and nothing more is told of it.
+
+        Where the services are elsewhere, what is taken there and back is a wait for an answer, and no time of the service.
+        """
+        reacted = self._services.ask(step, self._client.sources)
+        if isinstance(reacted, Reacted):
+            return self._take(step, reacted)
+        sent_us = self._services.clock.now_us()
+        self.awaited = step.service
+        taken: asyncio.Future[Reaction] = reacted.get_loop().create_future()
+
+        def take(done: "asyncio.Future[Reacted]") -> None:
+            self.awaited = ""
+            self.waited_us += self._services.clock.now_us() - sent_us
+            if done.cancelled():
+                taken.cancel()
+            elif (error := done.exception()) is not None:
+                taken.set_exception(error)
+            else:
+                reaction = self._take(step, done.result())
+                if not taken.done():  # else the client has died meanwhile, and the service has acted all the same
+                    taken.set_result(reaction)
+
+        reacted.add_done_callback(take)
+        return taken
+
+    def _take(self, step: Request, reacted: Reacted) -> Reaction:
+        reaction = reacted.reaction
+        asked_us = self._services.take(step, reacted, self._origin)
         self.count += 1
         self._client.troubled += reaction.trouble is not None
         returned_us = None if reaction.latency_s else asked_us

@@ -1,6 +1,7 @@
 """The caller: draws calls, makes them, and writes down and measures each. What both models, closed and open, share."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,8 @@ from uuid import UUID
 
 from integrity.clients.carrier import Abandon, Carrier
 from integrity.clients.deliveries import CausingCall, Deliveries, Due
-from integrity.domain import World
+from integrity.clients.services import ServiceDesk
+from integrity.domain import Key, World
 from integrity.faults.conduct import Conduct
 from integrity.history import (
     Call,
@@ -22,9 +24,10 @@ from integrity.history import (
     encode_returned,
     make_operation_id,
 )
-from integrity.load.asking import Asking, OutsideServices
+from integrity.load.asking import Asking, AskService, OutsideServices
 from integrity.load.client import Client, Clock
 from integrity.load.profile import Profile
+from integrity.load.share import WHOLE, Share
 from integrity.measure.calls import Measures
 from integrity.operation import Operation, Rows
 from integrity.systems.service import Delivery
@@ -68,9 +71,12 @@ class Caller:
     Args:
         operations: the system's, with a bug's in place of the sound ones.
         history: where each call is written down, before it is made and when it has returned.
-        first_free_number: client numbers from here on are nobody's yet.
+        first_free_number: client numbers from here on are nobody's yet; of them the share's are given.
         conduct: how clients and services behave, which faults may change; None: as the profile has it.
         keeps_settlements: remember when each call was settled, beside how long that took.
+        share: of the run's clients.
+        ask: asks the outside services; None: they are here.
+        made: told each key that a call has made drawable.
 
     Attributes:
         settled_us: when each settled call was to be made, and when its first webhook was acknowledged; where asked for.
@@ -89,6 +95,9 @@ class Caller:
         first_free_number: int,
         conduct: Conduct | None = None,
         keeps_settlements: bool = False,
+        share: Share = WHOLE,
+        ask: AskService | None = None,
+        made: Callable[[str, Key], None] | None = None,
     ) -> None:
         self.operations = operations
         self.world = world
@@ -103,15 +112,25 @@ class Caller:
         self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
         self._append_received = history.append_received
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
-        self._free_number = first_free_number
+        self._free_numbers = itertools.count(first_free_number + share.number, share.count)
+        self._made = made
         self._keeps_settlements = keeps_settlements
         self._drawn = 0
-        self._turn_at = profile.hot_turn_calls or None
+        self._turn_calls = max(1, share.of(profile.hot_turn_calls)) if profile.hot_turn_calls else 0
+        self._turn_at = self._turn_calls or None
         self._in_flight: dict[Carrier, UnderWay] = {}
         self.conduct = conduct or Conduct(profile.services, system.services)
         self.services = OutsideServices(
-            system, conduct=self.conduct, clock=clock, deliveries=self.deliveries, append=history.append_request
+            system,
+            ask=ask or self._ask_here(ServiceDesk(system, self.conduct)),
+            clock=clock,
+            deliveries=self.deliveries,
+            append=history.append_request,
         )
+
+    @staticmethod
+    def _ask_here(desk: ServiceDesk) -> AskService:
+        return lambda step, sources: desk.react(step, sources.services)
 
     def draw(self, operation: str, random: Random) -> dict[str, Any]:
         """Return arguments for the operation, without operation_id."""
@@ -123,7 +142,7 @@ class Caller:
 
     def _turn_hot_keys(self) -> None:
         """Let other keys be hot: those at the end of a pool. What a run makes itself comes there by itself."""
-        self._turn_at = self._drawn + self._profile.hot_turn_calls
+        self._turn_at = self._drawn + self._turn_calls
         made = {pool for pool, _ in self._system.makes.values()}
         for pool, keys in self.world.keys.items():
             if pool not in made and len(keys) > self.world.hot_count:
@@ -247,8 +266,7 @@ class Caller:
 
     def take_number(self) -> int:
         """Return a client number that nobody has had."""
-        self._free_number += 1
-        return self._free_number - 1
+        return next(self._free_numbers)
 
     def _account(self, client: Client, operation: str, returned: Returned, latency_ms: float) -> None:
         self.measures.add(operation, returned, latency_ms)
@@ -258,7 +276,10 @@ class Caller:
             made = self._system.makes.get(operation)
             if made is not None and returned.reply is not None:
                 pool, name = made
-                self.world.add(pool, returned.reply[name])  # type: ignore[arg-type]  # a key: the system says so
+                key: Key = returned.reply[name]  # type: ignore[assignment]  # the system says that it is one
+                self.world.add(pool, key)
+                if self._made is not None:
+                    self._made(pool, key)
         elif returned.outcome is Outcome.UNKNOWN or returned.was_abandoned:
             client.number = self.take_number()
 

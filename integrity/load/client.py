@@ -9,13 +9,17 @@ from uuid import UUID
 
 
 class Clock:
-    """Microseconds since the epoch that never go back: the wall clock's reading at the start, and monotonic from there."""
+    """Microseconds since the epoch that never go back: the wall clock's reading at the start, and monotonic from there.
 
-    def __init__(self) -> None:
-        self._offset_ns = time.time_ns() - time.perf_counter_ns()
+    Args:
+        offset_ns: of another one on this machine, which it is to agree with; None: none.
+    """
+
+    def __init__(self, offset_ns: int | None = None) -> None:
+        self.offset_ns = time.time_ns() - time.perf_counter_ns() if offset_ns is None else offset_ns
 
     def now_us(self) -> int:
-        return (time.perf_counter_ns() + self._offset_ns) // 1000
+        return (time.perf_counter_ns() + self.offset_ns) // 1000
 
 
 class Sources:
@@ -27,6 +31,7 @@ class Sources:
     """
 
     def __init__(self, seed: int, name: str) -> None:
+        self.name = name
         self.draws = Random(f"{seed}/{name}/draws")
         self.ids = Random(f"{seed}/{name}/ids")
         self.services = Random(f"{seed}/{name}/services")

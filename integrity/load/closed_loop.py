@@ -10,6 +10,7 @@ from integrity.clients.reconnecting import Reconnector
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
 from integrity.load.profile import ClosedProfile
+from integrity.load.share import WHOLE, Share
 
 IDLE_S = 0.005
 
@@ -20,6 +21,7 @@ class ClosedLoop:
     Args:
         stopping: when set, no new call is drawn; set when the time is up, or the last call is begun.
         carry: makes what carries a client's calls.
+        share: of the clients, and of the calls that end it.
     """
 
     def __init__(
@@ -31,17 +33,18 @@ class ClosedLoop:
         carry: Carry,
         reconnector: Reconnector,
         stopping: asyncio.Event,
+        share: Share = WHOLE,
     ) -> None:
         self._caller = caller
         self._reconnector = reconnector
         self._stopping = stopping
         self._duration_s = profile.duration_s
-        self._calls_left = profile.calls_most or None
+        self._calls_left = share.of(profile.calls_most) or None
         self._names = list(profile.operations)
         self._limits = list(accumulate(profile.weights[name] for name in self._names))
         self._clients = [
             (client, carry(client.sources.pauses))
-            for client in (Client(number, Sources(seed, f"client-{number}")) for number in range(profile.clients))
+            for client in (Client(number, Sources(seed, f"client-{number}")) for number in share.numbers(profile.clients))
         ]
 
     async def open(self) -> None:

@@ -6,14 +6,22 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from integrity.errors import AuditError
 from integrity.events import Event, Job
-from integrity.load.work import Work
 
 
-def drive(work: Work) -> Job[None]:
+class Driven(Protocol):
+    """Work that is done in an event loop; `told` is what is to be told of it meanwhile."""
+
+    @property
+    def told(self) -> "asyncio.Queue[Event]": ...
+
+    async def run(self) -> None: ...
+
+
+def drive(work: Driven) -> Job[None]:
     """Do the work to its end, on uvloop where that is present; tell how it is doing.
 
     An error of the user's comes out bare, not in the group of its tasks.
@@ -26,12 +34,17 @@ def drive(work: Work) -> Job[None]:
                     yield event
             task.result()
     except BaseExceptionGroup as group:
-        first: BaseException = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = bare(group)
         if isinstance(first, AuditError):
             raise first from None
         raise
+
+
+def bare(error: BaseException) -> BaseException:
+    """Return the first error of a group, or the error that is none."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 @contextmanager
@@ -67,7 +80,7 @@ def _giving_ctrl_c_back() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-async def _next(work: Work, task: "asyncio.Task[None]") -> Event | None:
+async def _next(work: Driven, task: "asyncio.Task[None]") -> Event | None:
     """Return what is told next; None: the work has ended first."""
     telling = asyncio.create_task(work.told.get())
     await asyncio.wait([telling, task], return_when=asyncio.FIRST_COMPLETED)

@@ -7,12 +7,13 @@ force for most of the run they are what was run, and it is judged as a whole; ho
 wish, and makes no fault the run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from integrity.faults.player import PlayedFault
 from integrity.measure.calls import Measures
-from integrity.measure.marks import OperationMarks, mark_operations, measures_since, measures_without
+from integrity.measure.marks import OperationMarks, mark_operations, measures_since, measures_without, merge_measures
 from integrity.runs.effects import ENDS_WITHIN_S, time_covered
 from integrity.runs.result import LeftOut
 
@@ -42,6 +43,10 @@ class JudgedPart:
     apart: tuple[Measures, ...] = ()
 
 
+Cut: TypeAlias = tuple[LeftOut, Measures]
+"""What returned in a window."""
+
+
 class FaultWindows:
     """Cuts what returns while faults are in force out of the measures of a run."""
 
@@ -50,7 +55,7 @@ class FaultWindows:
         self._mark: OperationMarks | None = None
         self._from_us = 0
         self._ended_us: int | None = None
-        self._cut: list[tuple[LeftOut, Measures]] = []
+        self._cut: list[Cut] = []
 
     def begin(self, at_us: int) -> None:
         """Something is about to be broken; a window whose settling is not over goes on."""
@@ -82,14 +87,37 @@ class FaultWindows:
             self._cut.append((window, measures_since(self._measures, self._mark)))
         self._mark = self._ended_us = None
 
+    @property
+    def cut(self) -> Sequence[Cut]:
+        """What was cut out, in its order."""
+        return tuple(self._cut)
+
     def judged(self, elapsed_s: float, played: Sequence[PlayedFault]) -> JudgedPart:
         """Return what is to be judged of a run that took so long, and had these faults."""
-        apart_s = sum(window.to_us - window.from_us for window, _ in self._cut) / 1_000_000
-        in_force_s = time_covered((each.from_us, each.to_us) for each in played) / 1_000_000
-        if not self._cut or in_force_s > APART_SHARE_MOST * elapsed_s:
-            return JudgedPart(self._measures, elapsed_s)
-        rest = self._measures
-        for _, measures in self._cut:
-            rest = measures_without(rest, measures)
-        windows, parts = zip(*self._cut, strict=True)
-        return JudgedPart(rest, max(0.0, elapsed_s - apart_s), windows, parts)
+        return judged_part(self._measures, self._cut, elapsed_s, played)
+
+
+def judged_part(measures: Measures, cut: Sequence[Cut], elapsed_s: float, played: Sequence[PlayedFault]) -> JudgedPart:
+    """Return what is to be judged of a run that took so long, and had these faults: what was not cut out of it."""
+    apart_s = sum(window.to_us - window.from_us for window, _ in cut) / 1_000_000
+    in_force_s = time_covered((each.from_us, each.to_us) for each in played) / 1_000_000
+    if not cut or in_force_s > APART_SHARE_MOST * elapsed_s:
+        return JudgedPart(measures, elapsed_s)
+    rest = measures
+    for _, part in cut:
+        rest = measures_without(rest, part)
+    windows, parts = zip(*cut, strict=True)
+    return JudgedPart(rest, max(0.0, elapsed_s - apart_s), windows, parts)
+
+
+def merge_cuts(cuts: Iterable[Cut]) -> list[Cut]:
+    """Return what several processes cut out of their measures as what one would have: windows that meet are one."""
+    merged: list[tuple[LeftOut, list[Measures]]] = []
+    for window, measures in sorted(cuts, key=lambda each: each[0].from_us):
+        if merged and window.from_us <= merged[-1][0].to_us:
+            before, parts = merged[-1]
+            joined = LeftOut(from_us=before.from_us, to_us=max(before.to_us, window.to_us))
+            merged[-1] = joined, [*parts, measures]
+        else:
+            merged.append((window, [measures]))
+    return [(window, merge_measures(parts)) for window, parts in merged]

@@ -1,6 +1,6 @@
 """The faults of a run: the scene they act on, the proxy where one is needed, and how connections are made meanwhile."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -53,10 +53,11 @@ class Faulting:
         self, planned: PlannedFaults, workload: Workload, target: Target, keys: Mapping[str, Sequence[Key]]
     ) -> None:
         self.conduct = Conduct(workload.profile.services, workload.system.services)
-        self.revive = self._revive if planned.revive is not None else None
+        self.revive: Callable[[], object] | None = self._revive if planned.revive is not None else None
         self._planned, self._target, self._schemas = planned, target, workload.system.schemas
         self._seed = workload.seed
         self._player: Player | None = None
+        self._folder: RunFolder | None = None
         self._scene = _set_scene(planned, workload, target, self.conduct, keys)
         check_schedule(planned.windows, self._scene)
 
@@ -90,13 +91,20 @@ class Faulting:
             self._scene.proxy = Proxy(address_of(self._target), seed=self._seed)
             await self._scene.proxy.start()
 
+    def keep_in(self, folder: RunFolder) -> None:
+        """Write down there what is done."""
+        self._folder = folder
+
+    @property
+    def way(self) -> tuple[Target, Mapping[str, str]]:
+        """How the run's connections reach the database, and what they say as they begin."""
+        proxy = self._scene.proxy
+        return (self._target, {}) if proxy is None else (proxy.target(self._target), proxy.settings)
+
     def connect(self) -> Connection:
         """Return a connection of the run's, not yet open."""
-        proxy = self._scene.proxy
-        if proxy is None:
-            return make_connection(self._target, self._schemas, conduct=self.conduct)
-        target = proxy.target(self._target)
-        return make_connection(target, self._schemas, conduct=self.conduct, startup=proxy.settings)
+        target, startup = self.way
+        return make_connection(target, self._schemas, conduct=self.conduct, startup=startup)
 
     def carry(self, random: Random) -> Carrier:
         """Return what carries calls by SQL, on such a connection of its own."""
@@ -105,11 +113,10 @@ class Faulting:
     def start(
         self,
         *,
-        folder: RunFolder,
         now_us: Callable[[], int],
         hang_up: Callable[[], int],
         failed: Callable[[], None],
-        turned: Callable[[], None],
+        turned: Callable[[], Awaitable[None]],
     ) -> None:
         """Begin with the windows: they count from now.
 
@@ -118,12 +125,13 @@ class Faulting:
             failed: told when a fault could not be injected or healed.
             turned: as Player has it.
         """
+        assert self._folder is not None
         self._scene.hang_up = hang_up
         self._player = Player(
             self._planned.windows,
             self._scene,
             seed=self._seed,
-            file=folder.path / FAULTS_FILE,
+            file=self._folder.path / FAULTS_FILE,
             now_us=now_us,
             may_overlap=self._planned.may_overlap,
             failed=failed,

@@ -4,11 +4,20 @@ import os
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from integrity.runs.result import GeneratorUse
 
 _STATM = Path("/proc/self/statm")
+
+
+@dataclass(frozen=True, slots=True)
+class UsedByProcess:
+    """What a process, or several together, used of the processors, and of memory at its peak."""
+
+    cpu_s: float
+    rss_mb: float
 
 
 class Generator:
@@ -25,12 +34,16 @@ class Generator:
         pages = int(_STATM.read_text().split()[1])
         return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
-    def used(self, elapsed_s: float) -> GeneratorUse:
-        """Return the share of all cores that was used since the making, and the peak of memory."""
-        cpu_s = time.process_time() - self._started_s
-        cores = os.cpu_count() or 1
-        share = round(cpu_s / elapsed_s / cores, 4) if elapsed_s else 0.0
-        return GeneratorUse(cpu_share=share, rss_mb=_peak_mb())
+    def used(self) -> UsedByProcess:
+        """Return what was used since the making."""
+        return UsedByProcess(time.process_time() - self._started_s, _peak_mb())
+
+
+def use_of(used: UsedByProcess, elapsed_s: float) -> GeneratorUse:
+    """Return the share of all cores that was used meanwhile, and the peak of memory."""
+    cores = os.cpu_count() or 1
+    share = round(used.cpu_s / elapsed_s / cores, 4) if elapsed_s else 0.0
+    return GeneratorUse(cpu_share=share, rss_mb=round(used.rss_mb, 1))
 
 
 def _peak_mb() -> float:

@@ -17,9 +17,11 @@ from integrity.domain import KeyOf
 from integrity.load.arrivals import Arrival, schedule
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
-from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces
+from integrity.load.company import Alone, Company
+from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces, PlayedSchedule
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import Pace
+from integrity.load.share import WHOLE, Share
 from integrity.measure.distribution import Distribution
 
 
@@ -30,6 +32,8 @@ class OpenLoop:
         profile: scaled already.
         stopping: when set, nothing more arrives; set at the end of the schedule.
         carry: makes what carries calls, on a connection of its own.
+        share: of sessions, connections and arrivals.
+        company: the other processes of the run.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class OpenLoop:
         carry: Carry,
         reconnector: Reconnector,
         stopping: asyncio.Event,
+        share: Share = WHOLE,
+        company: Company | None = None,
     ) -> None:
         self.offered = 0
         self.sent = 0
@@ -57,19 +63,34 @@ class OpenLoop:
         self._seed = seed
         self._in_flight: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
-        self._dispatch = Sources(seed, "dispatch")
-        self._sender = Sources(seed, "senders")
-        self._sessions = [self._session(number) for number in range(profile.clients)]
-        self._is_busy = bytearray(profile.clients)
+        self._share = share
+        self._company = company or Alone()
+        self._dispatch = Sources(seed, share.named("dispatch"))
+        self._sender = Sources(seed, share.named("senders"))
+        self._sessions = self._make_sessions()
+        self._is_busy = bytearray(len(self._sessions))
         self._turns: dict[tuple[int, str], int] = {}
         self._senders: list[Client] = []
-        self._carriers = [carry(Random(f"{seed}/pauses/{n}")) for n in range(profile.connections)]
+        self._carriers = [carry(Random(f"{seed}/pauses/{n}")) for n in share.numbers(profile.connections)]
         self._idle: asyncio.LifoQueue[Carrier] = asyncio.LifoQueue()  # last in first out: the warm ones first
 
-    def _session(self, number: int) -> Client:
-        """Return a person with what is theirs: the pools' shared keys go to several."""
-        world, random = self._caller.world, self._dispatch.draws
-        return Client(number, self._dispatch, {pool: KeyOf(pool).draw(random, world) for pool in self._profile.own})
+    def _make_sessions(self) -> list[Client]:
+        """Return people with what is theirs: the pools' shared keys go to several.
+
+        It is drawn for all of the run's, so that each has the same however many processes there are.
+        """
+        share, world = self._share, self._caller.world
+        random = self._dispatch.draws if share.count == 1 else Sources(self._seed, "dispatch").draws
+        sessions = []
+        for number in range(self._profile.clients):
+            own = {pool: KeyOf(pool).draw(random, world) for pool in self._profile.own}
+            if share.has(number):
+                sessions.append(Client(number, self._dispatch, own))
+        return sessions
+
+    def played(self) -> PlayedSchedule:
+        """Return what became of the arrivals."""
+        return PlayedSchedule(self.offered, self.sent, self.lags_ms, self.phases.phases, self.pace, self.ladder)
 
     async def open(self) -> None:
         """Connect the whole pool."""
@@ -122,12 +143,12 @@ class OpenLoop:
         self._started_at_us = clock.now_us()
         pieces = Pieces(self._profile)
         self.ladder = pieces.ladder
-        self._begin_piece(pieces, pace, None)
-        for arrival in schedule(self._profile, self._seed):
+        await self._begin_piece(pieces, pace, None)
+        for arrival in schedule(self._profile, self._seed, self._share):
             while (at_s := pace.when(arrival.at_s)) is None:
                 await self._wait_until(pace.horizon_s)
                 ended = None if self._stopping.is_set() else log.end(pace.horizon_s, self.offered)
-                if self._stopping.is_set() or not self._begin_piece(pieces, pace, ended):
+                if self._stopping.is_set() or not await self._begin_piece(pieces, pace, ended):
                     return
             await self._wait_until(at_s)
             if self._stopping.is_set():
@@ -137,9 +158,9 @@ class OpenLoop:
             self.lags_ms.append(max(0.0, (clock.now_us() - self._started_at_us) / 1000 - at_s * 1000))
             self._arrive(arrival, self._started_at_us + round(at_s * 1_000_000))
 
-    def _begin_piece(self, pieces: Pieces, pace: Pace, ended: Phase | None) -> bool:
+    async def _begin_piece(self, pieces: Pieces, pace: Pace, ended: Phase | None) -> bool:
         """Let the next piece of the shape begin; return whether there is one."""
-        piece = pieces.next(ended)
+        piece = await self._company.next_piece(pieces, ended)
         if piece is None:
             return False
         from_s = pace.horizon_s
@@ -176,7 +197,7 @@ class OpenLoop:
     def _arrive(self, arrival: Arrival, intended_at_us: int) -> None:
         session = self._free_session()
         operation = self._turn(session, arrival)
-        if session is None or len(self._in_flight) >= self._profile.in_flight_most:
+        if session is None or len(self._in_flight) >= self._share.of(self._profile.in_flight_most):
             self._caller.measures.of(operation).not_sent += 1
             return
         client = self._sessions[session]
@@ -272,7 +293,7 @@ class OpenLoop:
         if len(arrival.operations) == 1 or session is None:
             return arrival.operations[0]
         key = (session, "/".join(arrival.operations))
-        turn = self._turns.get(key, session)  # not all begin with the same
+        turn = self._turns.get(key, self._sessions[session].number)  # not all begin with the same
         self._turns[key] = turn + 1
         return arrival.operations[turn % len(arrival.operations)]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from integrity.load.judging import ThresholdJudgement, judge
 from integrity.load.profile import OpenProfile
-from integrity.load.shape import LoadSteps
+from integrity.load.shape import LoadSteps, Pace
 from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution, Held, percentiles
@@ -43,7 +43,7 @@ class Phase:
         from_s, to_s: of the run; what is judged begins at judged_from_s.
         offered: arrivals in what is judged.
         rate: of the arrivals in what is judged, on average, times the profile's own.
-        lag_p99_ms: how late the generator was.
+        lags_ms: how late the generator was.
         measures: of what is judged.
         judgements: of the thresholds, on that.
     """
@@ -56,9 +56,18 @@ class Phase:
     to_s: float = 0.0
     rate: float = 1.0
     offered: int = 0
-    lag_p99_ms: float | None = None
+    lags_ms: Distribution = field(default_factory=Distribution)
     measures: Measures = field(default_factory=Measures)
     judgements: Sequence[ThresholdJudgement] = ()
+
+    @property
+    def lag_p99_ms(self) -> float | None:
+        return percentiles(self.lags_ms)["p99_ms"]
+
+    def judge(self, thresholds: Sequence[Threshold]) -> None:
+        """Judge those of the thresholds that are of a phase."""
+        own = [each.at_rate(self.rate) for each in thresholds if not each.is_of_the_whole]
+        self.judgements = judge(own, self.measures, self.lag_p99_ms, seconds=self.seconds)
 
     @property
     def seconds(self) -> float:
@@ -149,13 +158,8 @@ class PhaseLog:
             return None
         phase.to_s, phase.offered = at_s, offered - mark.offered
         phase.measures = measures_since(self._measures, mark.operations)
-        phase.lag_p99_ms = percentiles(self._lags_ms.since(mark.lags))["p99_ms"]
-        phase.judgements = judge(
-            [each.at_rate(phase.rate) for each in self._thresholds if not each.is_of_the_whole],
-            phase.measures,
-            phase.lag_p99_ms,
-            seconds=phase.seconds,
-        )
+        phase.lags_ms = self._lags_ms.since(mark.lags)
+        phase.judge(self._thresholds)
         self.phases.append(phase)
         return phase
 
@@ -227,6 +231,11 @@ class Pieces:
         self._planned = self._plan(profile)
         self._number = 0
 
+    @property
+    def is_search(self) -> bool:
+        """Whether it goes by what was seen which piece comes next."""
+        return self.ladder is not None and self.ladder.steps.goal == "break"
+
     @staticmethod
     def _plan(profile: OpenProfile) -> Iterator[Piece]:
         if not profile.stages:
@@ -267,3 +276,21 @@ def _at_higher_load(judgement: ThresholdJudgement, higher: Sequence[Phase]) -> T
         if there.state is not Grade.NOT_MEASURED:
             break
     return judgement
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedSchedule:
+    """What became of the arrivals of an open loop.
+
+    Args:
+        offered, sent: how many came, and how many of them found somebody to send them.
+        lags_ms: how late the generator was with each.
+        pace: the shape, as far as it was played.
+    """
+
+    offered: int
+    sent: int
+    lags_ms: Distribution
+    phases: Sequence[Phase]
+    pace: Pace
+    ladder: Ladder | None

@@ -19,6 +19,7 @@ from integrity.load.workload import Workload
 from integrity.monitor.processes import start_mark
 from integrity.project import Project
 from integrity.runs.app import AppVersion
+from integrity.runs.call_logs import has_calls
 from integrity.runs.folder import Recorder, RunFolder, make_run_folder
 from integrity.runs.heartbeat import Heartbeat
 from integrity.runs.loading import LoadedRun, load_history
@@ -36,6 +37,7 @@ class RunRecord:
         resumes: the run that it goes on with; None: none.
         app: the version of the application; None: not known.
         over: the server that its calls go to, as it is shown; empty: to the database.
+        processes: that make its calls.
     """
 
     project: Project
@@ -46,6 +48,7 @@ class RunRecord:
     resumes: Rest | None = None
     app: AppVersion | None = None
     over: str = ""
+    processes: int = 1
 
     def begin(self, server: ServerFacts, *, started_at_us: int) -> "BegunRun":
         """Make the run's folder and note the run in the database; one that is refused leaves no folder behind.
@@ -89,6 +92,7 @@ class RunRecord:
             app=self.app,
             settings=self.workload.profile.model_dump(mode="json"),
             over=self.over,
+            processes=self.processes,
         )
         if self.resumes is not None:
             before = {"resumes": self.resumes.run_id, "ran_before_s": round(self.resumes.ran_s, 3)}
@@ -125,7 +129,7 @@ class BegunRun:
 
     def take_back(self) -> bool:
         """Forget a run that was refused before its first call; return whether that was so, and nothing is left of it."""
-        if self.folder.history.stat().st_size:
+        if any(map(has_calls, self.folder.files_of(self.folder.history))):
             return False
         try:
             unnote_running(self.record.target, self.folder.run_id)

@@ -38,6 +38,7 @@ class RunRequest:
         resumes: the run that it goes on with; None: none.
         application: watched meanwhile.
         over: the server that its calls go to; None: to the database.
+        processes: that share the calls; 1: this one makes them all.
     """
 
     system: System
@@ -56,6 +57,7 @@ class RunRequest:
     resumes: Rest | None = None
     application: WatchedApplication = NOTHING_WATCHED
     over: OverHttp | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,11 @@ from types import MappingProxyType
 
 from integrity.load.beside_faults import judge_endings, judge_spared
 from integrity.load.judging import NOT_LOADED, RowTimes, ThresholdJudgement, judge
-from integrity.load.open_loop import OpenLoop
-from integrity.load.phases import judge_search
+from integrity.load.phases import PlayedSchedule, judge_search
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
 from integrity.load.thresholds import Grade, Threshold
-from integrity.load.work import WorkDone
+from integrity.load.work_done import WorkDone
 from integrity.measure.calls import Measures, OperationMeasure, summarize, summarize_groups
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.measure.trends import Recovery
@@ -51,19 +50,19 @@ def make_result(
         effects: of its faults.
         not_run: what was left out of it: where everything is to be touched, a threshold that is not measured.
     """
-    measures, open_loop = done.measures, done.open_loop
+    measures, schedule = done.measures, done.schedule
     elapsed_s, generator = done.elapsed_s, done.generator
     operations = summarize(measures, elapsed_s)
     loop_lag_p99_ms = percentiles(done.loop_lags_ms)["p99_ms"]
-    lag_ms = percentiles(open_loop.lags_ms)["p99_ms"] if open_loop else None
+    lag_ms = percentiles(schedule.lags_ms)["p99_ms"] if schedule else None
     resources = {**resources, "generator_cpu_share": generator.cpu_share, "rss_mb": generator.rss_mb}
-    late_ms = max((lag for lag in (lag_ms, loop_lag_p99_ms) if lag is not None), default=None) if open_loop else None
+    late_ms = max((lag for lag in (lag_ms, loop_lag_p99_ms) if lag is not None), default=None) if schedule else None
     judged = done.judged
     ran_s = settings.ran_before_s + (elapsed_s if done.was_stopped else profile.duration_s)
     shortened = Shortened.of(ran_s, profile.whole_s)
     found: ShapeFound = {}
-    if open_loop and isinstance(profile, OpenProfile):
-        found = describe_shape(profile, open_loop, done.samples)
+    if schedule and isinstance(profile, OpenProfile):
+        found = describe_shape(profile, schedule, done.samples)
     judgements = judge(
         profile.all_thresholds,
         judged.measures,
@@ -74,8 +73,8 @@ def make_result(
         recoveries=_recoveries(found, effects),
         shortened=shortened.mark if shortened is not None else "",
     )
-    if isinstance(profile, OpenProfile) and profile.steps and open_loop and open_loop.phases.phases:
-        judgements = judge_search(open_loop.phases.phases)
+    if isinstance(profile, OpenProfile) and profile.steps and schedule and schedule.phases:
+        judgements = judge_search(schedule.phases)
     missed = profile.touching(each.operation for each in not_run)
     judgements += [ThresholdJudgement(each, Grade.NOT_MEASURED, None, 0, "it was not run") for each in missed]
     beside = judge_spared(profile.thresholds, judged, done.faults, done.reliances, late_ms)
@@ -128,7 +127,7 @@ def make_result(
         settled_at_us=done.settled_at_us,
         reconnects=done.reconnects,
         loop_lag_p99_ms=loop_lag_p99_ms,
-        arrivals=_arrivals(profile, open_loop, operations[-1], elapsed_s, lag_ms) if open_loop else None,
+        arrivals=_arrivals(profile, schedule, operations[-1], elapsed_s, lag_ms) if schedule else None,
         thresholds=(
             *map(_threshold, judgements),
             *(_threshold(each).model_copy(update={"is_beside_faults": True}) for each in beside.judgements),
@@ -209,20 +208,22 @@ def _stream(operation: str, measure: OperationMeasure) -> StreamResult:
     )
 
 
-def _arrivals(profile: Profile, loop: OpenLoop, total: OperationResult, elapsed_s: float, lag_ms: float | None) -> Arrivals:
+def _arrivals(
+    profile: Profile, played: PlayedSchedule, total: OperationResult, elapsed_s: float, lag_ms: float | None
+) -> Arrivals:
     """Return how the schedule was kept."""
     assert isinstance(profile, OpenProfile)
-    planned = profile.arrivals_per_s * loop.pace.passed(elapsed_s)  # of what was played of its shape
-    rate = loop.offered / elapsed_s if elapsed_s else 0.0
+    planned = profile.arrivals_per_s * played.pace.passed(elapsed_s)  # of what was played of its shape
+    rate = played.offered / elapsed_s if elapsed_s else 0.0
     latency_s = (total.mean_ms or 0.0) / 1000
     return Arrivals(
-        offered=loop.offered,
-        sent=loop.sent,
-        not_sent=loop.offered - loop.sent,
+        offered=played.offered,
+        sent=played.sent,
+        not_sent=played.offered - played.sent,
         planned_per_s=round(planned / elapsed_s if elapsed_s else 0.0, 3),
         offered_per_s=round(rate, 3),
-        sent_per_s=round(loop.sent / elapsed_s, 3) if elapsed_s else None,
-        think_time_s=find_think_time_s(profile.clients, loop.offered, rate=rate, latency_s=latency_s),
+        sent_per_s=round(played.sent / elapsed_s, 3) if elapsed_s else None,
+        think_time_s=find_think_time_s(profile.clients, played.offered, rate=rate, latency_s=latency_s),
         dispatch_lag_p99_ms=lag_ms,
     )
 

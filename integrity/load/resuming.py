@@ -27,6 +27,7 @@ class Rest:
         seed: of the rest; another one, so that its calls are not the same again.
         over: the server that its calls went to; empty: to the database.
         faults: of the profile's own, those that had not ended, from its beginning on.
+        processes: that made its calls.
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class Rest:
     profile: Profile
     faults: tuple[Window, ...]
     over: str = ""
+    processes: int = 1
 
 
 def find_rest(folder: RunFolder) -> Rest:
@@ -78,6 +80,7 @@ def find_rest(folder: RunFolder) -> Rest:
         profile=rest,
         faults=tuple(_later(read_schedule(planned, duration_s=profile.duration_s, may_overlap=True), ran_s)),
         over=settings.over,
+        processes=settings.processes,
     )
 
 

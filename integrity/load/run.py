@@ -28,9 +28,11 @@ from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import count_samples, find_resources
 from integrity.load.result import make_result, with_end_states
 from integrity.load.run_database import RunDatabase
+from integrity.load.shards.sharded_work import ShardedWork
 from integrity.load.unfinished import count_unfinished, find_unfinished
 from integrity.load.waiting import wait_for_hour
 from integrity.load.work import Work
+from integrity.load.work_done import done_of
 from integrity.load.workload import Workload
 from integrity.measure.effects import describe_effects
 from integrity.measure.trends import find_watched_slopes
@@ -83,6 +85,7 @@ def play(request: RunRequest) -> Job[EndedRun]:
             request.resumes,
             app,
             over=str(over or ""),
+            processes=request.processes,
         )
         world = database.read_world()
         faulting = Faulting(planned, workload, database.target, world.keys)
@@ -113,6 +116,21 @@ def _describe_lacking(each: NotRun) -> str:
     return f"{each.operation} is left out of this run: {each.reason}\n  hint: {hint}"
 
 
+def _make_work(
+    begun: BegunRun, workload: Workload, world: World, clock: Clock, *, faulting: Faulting, over: OverHttp | None
+) -> Work | ShardedWork:
+    """Return the work: of this process, or of several that share the calls."""
+    recorder, count = begun.recorder, begun.settings.processes
+    server = over.server if over is not None else None
+    append = recorder.append_sample
+    if count == 1:
+        return Work(workload, recorder.calls, world, clock, faulting=faulting, server=server, append_sample=append)
+    folder, origin = recorder.folder.path, server.origin if server is not None else None
+    return ShardedWork(
+        workload, world, clock, faulting=faulting, append_sample=append, folder=folder, count=count, origin=origin
+    )
+
+
 def _carry_out(
     begun: BegunRun,
     workload: Workload,
@@ -127,8 +145,8 @@ def _carry_out(
     """Do all that is recorded, and return the result, which is in the folder by then."""
     folder = begun.folder
     try:
-        server = over.server if over is not None else None
-        work = Work(workload, begun.recorder, world, clock, faulting=faulting, server=server)
+        faulting.keep_in(folder)
+        work = _make_work(begun, workload, world, clock, faulting=faulting, over=over)
         monitor = Monitor(
             begun.record.target,
             application=application,
@@ -139,7 +157,14 @@ def _carry_out(
         )
         with monitor:
             yield from drive(work)
-        done = work.done()
+        done = done_of(
+            work.part(),
+            workload,
+            work.watching.samples,
+            ended_at_us=clock.now_us(),
+            faults=faulting.played,
+            faults_began_us=faulting.began_us,
+        )
         resources = find_resources(monitor.summary, monitor.facts)
         begun.recorder.flush()
         effects = describe_effects(
@@ -164,7 +189,7 @@ def _carry_out(
         slopes = (*result.slopes, *watched)
         result = result.model_copy(update={"monitor": monitor.summary, "slopes": slopes})
         folder.write_result(result)
-        yield work.advanced("storing")
+        yield work.watching.advanced("storing")
     except AuditError as error:
         if begun.take_back():
             raise

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from integrity.load.judging import ThresholdJudgement
-from integrity.load.open_loop import OpenLoop
-from integrity.load.phases import Ladder, Phase
+from integrity.load.phases import Ladder, Phase, PlayedSchedule
 from integrity.load.profile import OpenProfile
 from integrity.measure.calls import summarize
 from integrity.measure.trends import find_knee, find_recovery, find_slopes
@@ -39,9 +38,9 @@ class ShapeFound(TypedDict, total=False):
     recovery_looked_s: float
 
 
-def describe_shape(profile: OpenProfile, loop: OpenLoop, samples: Sequence[RunSample]) -> ShapeFound:
+def describe_shape(profile: OpenProfile, played: PlayedSchedule, samples: Sequence[RunSample]) -> ShapeFound:
     """Return what the shape of the load found."""
-    phases, ladder = loop.phases.phases, loop.ladder
+    phases, ladder = played.phases, played.ladder
     found: ShapeFound = {
         "phases": tuple(map(_phase, phases)) if profile.stages or profile.steps else (),
         "slopes": tuple(find_slopes(samples)) if profile.watches_trends else (),

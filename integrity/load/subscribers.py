@@ -7,7 +7,7 @@ have seen and did not is told by the gaps between the sequence numbers that it s
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -23,6 +23,7 @@ from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.profile import Subscribers as Settings
+from integrity.load.share import WHOLE, Share
 from integrity.operation import Request, Rows
 from integrity.systems.service import Reaction
 from integrity.systems.system import Subscription
@@ -31,7 +32,7 @@ REFUSED_PAUSE_S = 0.1  # before a stream that could not be opened is tried again
 
 
 class Subscribers:
-    """All subscribers of a run.
+    """All subscribers of a run, or a share of each group of them.
 
     Args:
         connect: makes a connection, not yet open.
@@ -46,6 +47,7 @@ class Subscribers:
         seed: int,
         connect: Callable[[], Connection],
         reconnector: Reconnector,
+        share: Share = WHOLE,
     ) -> None:
         self._groups = [
             _Group(
@@ -56,6 +58,7 @@ class Subscribers:
                 seed=seed,
                 connect=connect,
                 reconnector=reconnector,
+                share=share,
             )
             for each in profile.subscribers
         ]
@@ -117,16 +120,18 @@ class _Group:
         seed: int,
         connect: Callable[[], Connection],
         reconnector: Reconnector,
+        share: Share = WHOLE,
     ) -> None:
         self.is_settling = False
         self._each_s = come_within_s / settings.count
         self._reconnector = reconnector
         self._pauses = Random(f"{seed}/{settings.name}/pauses")
-        self._drivers = [Driver(connect(), self._pauses) for _ in range(min(settings.connections, settings.count))]
+        connections = share.of(min(settings.connections, settings.count))
+        self._drivers = [Driver(connect(), self._pauses) for _ in range(connections)]
         self._idle: asyncio.LifoQueue[Driver] = asyncio.LifoQueue()
-        self._count = settings.count
+        self._share, self._count, self._scaled_to = share, settings.count, settings.count
         self._settings, self._subscription, self._caller, self._seed = settings, subscription, caller, seed
-        self._members = [self._make(number) for number in range(settings.count)]
+        self._members = {number: self._make(number) for number in share.numbers(settings.count)}
 
     def _make(self, number: int) -> "_Subscriber":
         sources = Sources(self._seed, f"{self._settings.name}-{number}")
@@ -135,27 +140,28 @@ class _Group:
     def scale_to(self, factor: float) -> list[Coroutine[Any, Any, None]]:
         """Return the work of those who come."""
         count = max(1, round(self._count * factor))
-        for member in self._members[count:]:
-            member.is_leaving = True
-        del self._members[count:]
-        new = [self._make(number) for number in range(len(self._members), count)]
-        self._members += new
-        return self._come(new)
+        for number in [number for number in self._members if number >= count]:
+            self._members.pop(number).is_leaving = True
+        new = {number: self._make(number) for number in self._share.numbers(count) if number not in self._members}
+        self._members |= new
+        come = self._come(new, first=min(self._scaled_to, count))
+        self._scaled_to = count
+        return come
 
     async def open(self) -> None:
         for driver in self._drivers:
             await driver.connection.open()
             self._idle.put_nowait(driver)
         if not self._each_s:
-            for member in self._members:
+            for member in self._members.values():
                 await member.open()
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         return self._come(self._members)
 
-    def _come(self, members: Sequence["_Subscriber"]) -> list[Coroutine[Any, Any, None]]:
-        """Return the work of these, who come one after the other."""
-        return [member.follow(after_s=number * self._each_s) for number, member in enumerate(members)]
+    def _come(self, members: Mapping[int, "_Subscriber"], *, first: int = 0) -> list[Coroutine[Any, Any, None]]:
+        """Return the work of these, who come one after the other, beginning with the number `first`."""
+        return [member.follow(after_s=(number - first) * self._each_s) for number, member in members.items()]
 
     async def borrow(self) -> Driver:
         """Return a connected driver; whoever has it gives it back."""

@@ -1,89 +1,82 @@
 """The part of a run that happens in an event loop: clients, subscribers, faults, samples, and the end of each.
 
-What is to be told meanwhile stands in a queue, which driving.py empties.
+What is to be told meanwhile stands in a queue, which driving.py empties. Where several processes make the calls of a run,
+this is what each of them does with its share (shards/).
 """
 
 import asyncio
-from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
+from random import Random
+from typing import Protocol
 
+from integrity.clients.carrier import Carrier
+from integrity.clients.connection import Connection
 from integrity.clients.http import Server
 from integrity.clients.reconnecting import Reconnector
-from integrity.domain import World
+from integrity.domain import Key, World
 from integrity.events import Event
-from integrity.faults.player import PlayedFault
-from integrity.faults.reach import Reliance
+from integrity.faults.conduct import Conduct
+from integrity.load.asking import AskService
 from integrity.load.caller import Caller
 from integrity.load.client import Clock
 from integrity.load.closed_loop import ClosedLoop
+from integrity.load.company import Alone, Company
 from integrity.load.draining import Draining
-from integrity.load.fault_windows import FaultWindows, JudgedPart
-from integrity.load.faulting import Faulting
+from integrity.load.fault_windows import FaultWindows
 from integrity.load.generator import Generator
 from integrity.load.interruption import first_signal
+from integrity.load.loop_lag import LoopLag
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile
-from integrity.load.recent import known_of_all, known_percentiles
-from integrity.load.request import RunAdvanced
 from integrity.load.server_record import ServerRecord
+from integrity.load.share import WHOLE, Share
 from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
+from integrity.load.watching import AppendSample, Watching
+from integrity.load.work_done import WorkPart
 from integrity.load.workload import Workload
-from integrity.measure.calls import Measures
-from integrity.measure.dependencies import Dependencies
-from integrity.runs.draining import Drain
-from integrity.runs.folder import Recorder
-from integrity.runs.result import GeneratorUse, Owed
+from integrity.runs.call_logs import CallLogs
+from integrity.runs.result import Owed
 from integrity.runs.samples import RunSample
 
-SAMPLE_S = 1.0
-LOOP_LAG_S = 0.05  # how often the loop's own lag is measured
 STOPPED_DRAIN_S = 2.0  # of a run that was stopped early
 
 
-@dataclass(frozen=True, slots=True)
-class WorkDone:
-    """What the work came to.
+def _keep_none(_sample: RunSample) -> None:
+    """Take no sample."""
 
-    Args:
-        elapsed_s: while calls were drawn, without the time for delivering what was owed then.
-        ended_at_us: when nothing more was done, on the clock of calls.
-        owed: what nobody will deliver or take up any more.
-        settled_at_us: when all was; what is open still was asked about in vain. None: time or the database cut it off.
-        loop_lags_ms: how late the event loop was, every now and then.
-        dependencies: what outside services were asked.
-        drain: what it waited for at its end.
-        judged: what thresholds are judged on: without what faults did while they lasted.
-        open_loop: None for a closed profile.
-        samples: one a second.
-        faults: what became of those that were planned; they count from faults_began_us on.
-        settled_us: as effects take it; none of a run without faults.
-        reliances: what each operation relied on.
-        unheard: why it is not known what the server did by itself; empty: it is, or there is none.
-    """
 
-    was_stopped: bool
-    elapsed_s: float
-    ended_at_us: int
-    owed: Owed
-    settled_at_us: int | None
-    drain: Drain
-    measures: Measures
-    dependencies: Dependencies
-    judged: JudgedPart
-    reconnects: int
-    loop_lags_ms: Sequence[float]
-    open_loop: OpenLoop | None
-    samples: Sequence[RunSample]
-    generator: GeneratorUse
-    faults: Sequence[PlayedFault]
-    faults_began_us: int
-    settled_us: Sequence[tuple[int, int]]
-    reliances: Mapping[str, Reliance]
-    unheard: str
+class FaultsMeanwhile(Protocol):
+    """The faults of a run, as its calls know them: see faulting.Faulting."""
+
+    conduct: Conduct
+    revive: Callable[[], object] | None
+
+    @property
+    def is_planned(self) -> bool: ...
+
+    def is_active(self) -> bool: ...
+
+    async def open(self) -> None: ...
+
+    def connect(self) -> Connection: ...
+
+    def carry(self, random: Random) -> Carrier: ...
+
+    def start(
+        self,
+        *,
+        now_us: Callable[[], int],
+        hang_up: Callable[[], int],
+        failed: Callable[[], None],
+        turned: Callable[[], Awaitable[None]],
+    ) -> None: ...
+
+    async def finish(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Work:
@@ -91,47 +84,70 @@ class Work:
 
     Args:
         server: that calls go to; None: they go to the database.
+        share: of the run's clients.
+        company: the other processes that make calls.
+        ask, made: as Caller takes them.
+        append_sample: writes one down each second; None: whoever looks at all shares together does.
     """
 
     def __init__(
         self,
         workload: Workload,
-        recorder: Recorder,
+        logs: CallLogs,
         world: World,
         clock: Clock,
         *,
-        faulting: Faulting,
+        faulting: FaultsMeanwhile,
         server: Server | None = None,
+        share: Share = WHOLE,
+        company: Company | None = None,
+        ask: AskService | None = None,
+        made: Callable[[str, Key], None] | None = None,
+        append_sample: AppendSample | None = None,
     ) -> None:
         self._carry = server.carry if server is not None else faulting.carry
         self._workload = workload
         self._faulting = faulting
-        self._recorder = recorder
-        self.told: asyncio.Queue[Event] = asyncio.Queue()
-        self._phase = "running"
         self._clock = clock
+        self._share = share
+        self._company = company or Alone()
+        self._is_watched = append_sample is not None
         self.was_stopped = False
         self.elapsed_s = 0.0
-        self.loop_lags_ms = array("d")
-        self.samples: list[RunSample] = []
         self.generator = Generator()
         self.sweeping: Sweeping | None = None
         self.settled_at_us: int | None = None
         self._began_us = clock.now_us()
-        self._lags_taken = 0
         self.caller = Caller(
             system=workload.system,
             operations=workload.operations,
             profile=workload.profile,
             world=world,
             clock=clock,
-            history=recorder,
+            history=logs,
             first_free_number=workload.profile.clients,
             conduct=faulting.conduct,
             keeps_settlements=faulting.is_planned,
+            share=share,
+            ask=ask,
+            made=made,
         )
-        self.record = ServerRecord(server, self.caller, recorder) if server is not None else None
+        self.watching = Watching(
+            self.caller.measures,
+            clock,
+            duration_s=workload.profile.duration_s,
+            append=append_sample or _keep_none,
+            rss_mb=self.generator.rss_mb,
+        )
+        # What a server did by itself is in the history once.
+        self.record = ServerRecord(server, self.caller, logs) if server is not None and share.number == 0 else None
         self.fault_windows = FaultWindows(self.caller.measures)
+        self.loop_lag = LoopLag(self._look)
+
+    @property
+    def told(self) -> "asyncio.Queue[Event]":
+        """What is to be told of it."""
+        return self.watching.told
 
     async def run(self) -> None:
         self._stopping = asyncio.Event()
@@ -151,6 +167,7 @@ class Work:
             seed=self._workload.seed,
             connect=self._faulting.connect,
             reconnector=self.reconnector,
+            share=self._share,
         )
         if isinstance(self.model, OpenLoop):
             self.model.on_subscribers = self.subscribers.scale_to
@@ -158,8 +175,12 @@ class Work:
         await self.subscribers.open()
         if self.record is not None:
             await self.record.begin()
+        await self._company.opened()
         self._started_at = asyncio.get_running_loop().time()
-        watching = [asyncio.create_task(self._watch()), asyncio.create_task(self._measure_loop())]
+        self.watching.start()
+        watching = [asyncio.create_task(self.loop_lag.measure())]
+        if self._is_watched:
+            watching.append(asyncio.create_task(self.watching.watch()))
         if self.record is not None:
             watching.append(asyncio.create_task(self.record.follow()))
         try:
@@ -184,7 +205,6 @@ class Work:
         work = asyncio.create_task(self.model.run())
         stopping = asyncio.create_task(self._stopping.wait())
         self._faulting.start(
-            folder=self._recorder.folder,
             now_us=self._clock.now_us,
             hang_up=self.caller.hang_up,
             failed=self._stopping.set,
@@ -196,22 +216,25 @@ class Work:
         self.caller.measures.is_drawn = True
         await self._faulting.finish()
         draining = self.draining = Draining(self.caller)
-        self._sample()
-        self._phase = "finishing"
+        if self._is_watched:
+            self.watching.finish(self.elapsed_s)
         # Nobody dies any more, or a delivery might never arrive.
         self.caller.is_abandoning = False
         give_up_at = loop.time() + (STOPPED_DRAIN_S if self.was_stopped else profile.drain_s)
         has_returned = await self._finish(work, give_up_at)
         self.fault_windows.close(self._clock.now_us())
         draining.mark("calls")
+        has_delivered = False
         if has_returned:
             if self.was_stopped:
                 self.caller.deliveries.hasten(self._clock.now_us())
             has_delivered = await self._finish(asyncio.create_task(self._deliver()), give_up_at)
             draining.mark("webhooks")
-            if has_delivered:
-                await self._finish(asyncio.create_task(self._sweep()), give_up_at)
-                draining.mark("sweeps")
+        if await self._company.delivered(is_all=has_delivered):
+            await self._finish(asyncio.create_task(self._sweep()), give_up_at)
+            draining.mark("sweeps")
+        await self._company.swept()
+        if has_returned:
             if await self._finish(asyncio.create_task(self.subscribers.settle()), give_up_at):
                 await self.subscribers.close()
             draining.mark("streams")
@@ -243,36 +266,29 @@ class Work:
         """Deliveries that are owed, here and by the server."""
         return self.caller.deliveries.outstanding + (self.record.owed if self.record is not None else 0)
 
-    def done(self) -> WorkDone:
+    def take_worst_lag_ms(self) -> float | None:
+        """Return the loop's worst lag since this was last asked, from another thread."""
+        return self.loop_lag.take_worst_ms()
+
+    def part(self) -> WorkPart:
         """Return what it came to, when it has ended."""
-        return WorkDone(
+        return WorkPart(
             was_stopped=self.was_stopped,
             elapsed_s=self.elapsed_s,
-            ended_at_us=self._clock.now_us(),
             owed=self._owed(),
             settled_at_us=self.settled_at_us,
             drain=self.draining.ended(self.sweeping),
             measures=self.caller.measures,
             dependencies=self.caller.services.measures,
-            judged=self.fault_windows.judged(self.elapsed_s, self._faulting.played),
+            cut=self.fault_windows.cut,
             reconnects=self.reconnector.count,
-            loop_lags_ms=self.loop_lags_ms,
-            open_loop=self.model if isinstance(self.model, OpenLoop) else None,
-            samples=self.samples,
-            generator=self.generator.used(self.elapsed_s),
-            faults=self._faulting.played,
-            faults_began_us=self._faulting.began_us,
+            loop_lags_ms=self.loop_lag.lags_ms,
+            schedule=self.model.played() if isinstance(self.model, OpenLoop) else None,
+            used=self.generator.used(),
             settled_us=self.caller.settled_us,
-            reliances=self._reliances(),
+            relied_on=self.caller.services.relied_on,
             unheard=self.record.unheard if self.record is not None else "",
         )
-
-    def _reliances(self) -> dict[str, Reliance]:
-        streams = {each.operation for each in self._workload.profile.subscribers}
-        return {
-            name: Reliance(self.caller.services.relied_on.get(name, ()), tuple(operation.arguments), name in streams)
-            for name, operation in self._workload.operations.items()
-        }
 
     def _owed(self) -> Owed:
         still_open = self.sweeping.still_open if self.sweeping is not None else {}
@@ -303,6 +319,8 @@ class Work:
                 carry=self._carry,
                 reconnector=self.reconnector,
                 stopping=self._stopping,
+                share=self._share,
+                company=self._company,
             )
         return ClosedLoop(
             profile,
@@ -311,6 +329,7 @@ class Work:
             carry=self._carry,
             reconnector=self.reconnector,
             stopping=self._stopping,
+            share=self._share,
         )
 
     def stop(self) -> None:
@@ -318,52 +337,18 @@ class Work:
         self.was_stopped = True
         self._stopping.set()
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(SAMPLE_S)
-            if self._phase == "running":
-                self._sample()
-            self.told.put_nowait(self.advanced(self._phase))
+    def end_drawing(self) -> None:
+        """Begin nothing new, as something else went wrong."""
+        self._stopping.set()
 
-    def _turn_faults(self) -> None:
+    async def _turn_faults(self) -> None:
+        """A fault is about to be in force, or is none any more."""
         if self._faulting.is_active():
             self.fault_windows.begin(self._clock.now_us())
         else:
             self.fault_windows.end(self._clock.now_us())
 
-    async def _measure_loop(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            before = loop.time()
-            await asyncio.sleep(LOOP_LAG_S)
-            self.loop_lags_ms.append(max(0.0, loop.time() - before - LOOP_LAG_S) * 1000)
-            self.fault_windows.settle(self._clock.now_us(), under_way_since_us=self.caller.under_way_since_us)
-            if self.caller.conduct.patience_s is not None:
-                self.caller.hang_up()
-
-    def take_worst_lag_ms(self) -> float | None:
-        """Return the loop's worst lag since this was last asked, from another thread."""
-        new = self.loop_lags_ms[self._lags_taken :]
-        self._lags_taken += len(new)
-        return max(new, default=None)
-
-    def _sample(self) -> None:
-        elapsed_s = asyncio.get_running_loop().time() - self._started_at
-        sample = self.caller.measures.sample(elapsed_s, at_us=self._clock.now_us(), rss_mb=self.generator.rss_mb())
-        self._recorder.append_sample(sample)
-        # The operations are in the file; what is kept here is read for trends.
-        self.samples.append(sample.model_copy(update={"operations": {}}))
-
-    def advanced(self, phase: str) -> RunAdvanced:
-        """Return how the run is doing."""
-        measures = self.caller.measures
-        recent_ms = measures.recent_ms()
-        return RunAdvanced(
-            phase=phase,
-            elapsed_s=self.elapsed_s or asyncio.get_running_loop().time() - self._started_at,
-            duration_s=self._workload.profile.duration_s,
-            calls_per_s=measures.calls_in_last_sample / SAMPLE_S,
-            operations=measures.counts(),
-            recent={name: known_percentiles(each) for name, each in recent_ms.items()},
-            recent_of_all=known_of_all(recent_ms),
-        )
+    def _look(self) -> None:
+        self.fault_windows.settle(self._clock.now_us(), under_way_since_us=self.caller.under_way_since_us)
+        if self.caller.conduct.patience_s is not None:
+            self.caller.hang_up()

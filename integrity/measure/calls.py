@@ -20,6 +20,7 @@ from integrity.runs.result import GroupResult, OperationResult
 from integrity.runs.samples import Counts, OperationSample, RunSample
 
 ERRORS_MOST = 10  # kinds of error that are listed
+OTHER_ERRORS = "other errors"
 RECENT_SAMPLES = 10
 
 
@@ -112,7 +113,7 @@ class OperationMeasure:
         self.unsampled_ms.append(latency_ms)
 
     def _count_error(self, error: str) -> None:
-        kind = error if error in self.errors or len(self.errors) < ERRORS_MOST else "other errors"
+        kind = error if error in self.errors or len(self.errors) < ERRORS_MOST else OTHER_ERRORS
         self.errors[kind] += 1
 
 

@@ -3,17 +3,20 @@
 As of calls, a latency is that of what was answered: a service that refuses at once, or never answers, is not a quick one.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from integrity.measure.distribution import Distribution, percentiles
+from integrity.measure.marks import with_fewer_kinds
 from integrity.runs.result import DependencyResult
 from integrity.systems.service import is_answered
 
 ANSWERS_MOST = 10
 """Kinds of answer that are listed."""
+
+OTHER_ANSWERS = "other answers"
 
 
 @dataclass(slots=True)
@@ -33,7 +36,7 @@ class DependencyMeasure:
     def add(self, answer: Mapping[str, Any], latency_ms: float) -> None:
         """Count an answer that came, or what stood for it when its caller gave up."""
         kind = _kind_of(answer)
-        self.answers[kind if kind in self.answers or len(self.answers) < ANSWERS_MOST else "other answers"] += 1
+        self.answers[kind if kind in self.answers or len(self.answers) < ANSWERS_MOST else OTHER_ANSWERS] += 1
         if is_answered(answer):
             self.answered += 1
             self.latencies_ms.append(latency_ms)
@@ -44,6 +47,23 @@ class Dependencies:
 
     def __init__(self) -> None:
         self._measures: dict[tuple[str, str], DependencyMeasure] = {}
+
+    @classmethod
+    def merged(cls, shares: Sequence["Dependencies"]) -> Self:
+        """Return the measures of what several processes asked, as if one had asked all of it."""
+        whole = cls()
+        parts: defaultdict[tuple[str, str], list[DependencyMeasure]] = defaultdict(list)
+        for share in shares:
+            for key, measure in share._measures.items():
+                parts[key].append(measure)
+        for key, of_one in parts.items():
+            whole._measures[key] = DependencyMeasure(
+                sum(each.requests for each in of_one),
+                sum(each.answered for each in of_one),
+                with_fewer_kinds(sum((each.answers for each in of_one), Counter()), ANSWERS_MOST, OTHER_ANSWERS),
+                Distribution.of(each.latencies_ms for each in of_one),
+            )
+        return whole
 
     def of(self, service: str, asked: str) -> DependencyMeasure:
         measure = self._measures.get((service, asked))

@@ -68,6 +68,18 @@ class Distribution:
     def __len__(self) -> int:
         return self._number + len(self._new)
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Return what crosses to another process: of the buckets those with something in them."""
+        held, greatest = self.held(), np.frombuffer(self._greatest)
+        return held.buckets, held.counts, greatest[held.buckets], self._number, self._total
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        buckets, counts, greatest, number, total = state
+        self.__init__()  # type: ignore[misc]  # as it is made: nothing is in it by now
+        np.frombuffer(self._counts, dtype="i8")[buckets] = counts
+        np.frombuffer(self._greatest)[buckets] = greatest
+        self._number, self._total = number, total
+
     def append(self, value: float) -> None:
         new = self._new
         new.append(value)

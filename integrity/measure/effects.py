@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from integrity.faults.player import PlayedFault
-from integrity.history import Outcome, decode
+from integrity.history import Outcome
 from integrity.measure.trends import Recovery
 from integrity.runs.effects import ENDS_WITHIN_S, MET_NOTHING, EffectPhase, EffectPhases, FaultEffect
 from integrity.runs.folder import RunFolder
-from integrity.runs.parts import open_lines
+from integrity.runs.histories import open_calls
 
 BIN_US = 250_000
 BIN_CALLS_LEAST = 5  # with fewer, a percentile says nothing
@@ -117,7 +117,7 @@ def describe_effects(
 
 def _read(folder: RunFolder) -> _Calls:
     names: dict[str, int] = {}
-    with open_lines(folder.history) as lines:
+    with open_calls(folder) as calls:
         rows = [
             (
                 call.invoked_at_us,
@@ -127,7 +127,7 @@ def _read(folder: RunFolder) -> _Calls:
                 names.setdefault(call.operation, len(names)),
                 bool(call.error or (call.reply or {}).get("reason")),
             )
-            for call in decode(lines, place=str(folder.history))
+            for call in calls
         ]
     invoked, returned, latency, outcome, operation, says_why = zip(*rows, strict=True) if rows else ((),) * 6
     return _Calls(

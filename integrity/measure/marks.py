@@ -1,10 +1,10 @@
 """Marks: where the measures of a run stood at a moment, and what came after it, or without it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from integrity.measure.calls import Measures, OperationMeasure
+from integrity.measure.calls import ERRORS_MOST, OTHER_ERRORS, Measures, OperationMeasure
 from integrity.measure.distribution import Distribution
 
 _COUNTS = (
@@ -61,7 +61,8 @@ def measures_of(parts: Iterable[tuple[str, OperationMeasure]]) -> Measures:
         pieces[name].append(part)
     whole = Measures()
     for name, of_one in pieces.items():
-        new = whole.operations[name] = OperationMeasure(of_one[0].group, of_one[0].keeps_stream)
+        keeps_stream = any(part.keeps_stream for part in of_one)
+        new = whole.operations[name] = OperationMeasure(of_one[0].group, keeps_stream)
         for count in _COUNTS:
             setattr(new, count, sum(getattr(part, count) for part in of_one))
         for times in _TIMES:
@@ -69,6 +70,27 @@ def measures_of(parts: Iterable[tuple[str, OperationMeasure]]) -> Measures:
         for kinds in _KINDS:
             setattr(new, kinds, sum((getattr(part, kinds) for part in of_one), Counter()))
     return whole
+
+
+def merge_measures(shares: Sequence[Measures]) -> Measures:
+    """Return the measures of all calls whose shares were measured each by itself: as if all had been in one place.
+
+    Which kinds of error are listed goes by their number in all of them.
+    """
+    whole = measures_of((name, measure) for share in shares for name, measure in share.operations.items())
+    whole.groups = shares[0].groups if shares else {}
+    for measure in whole.operations.values():
+        measure.errors = with_fewer_kinds(measure.errors, ERRORS_MOST, OTHER_ERRORS)
+    return whole
+
+
+def with_fewer_kinds(counts: Counter[str], most: int, others: str) -> Counter[str]:
+    """Return the counts of so many kinds, the commonest, and of all others as one."""
+    if len(counts.keys() - {others}) <= most:
+        return counts
+    listed = Counter(dict(Counter({kind: count for kind, count in counts.items() if kind != others}).most_common(most)))
+    listed[others] = counts.total() - listed.total()
+    return listed
 
 
 def measures_without(measures: Measures, part: Measures) -> Measures:

@@ -15,6 +15,11 @@ RESULT_FILE = "result.json"
 VERDICTS_FILE = "verdicts.json"
 
 
+def file_of_process(log: Path, number: int) -> Path:
+    """Return the log of one of the processes that make the calls of a run, from 1; 0: that of the run's own."""
+    return log.with_stem(f"{log.stem}-{number}") if number else log
+
+
 def write_whole(file: Path, content: bytes) -> None:
     """Write the file whole or not at all: somebody may read it at any moment.
 

@@ -9,31 +9,28 @@
     monitor.jsonl    another of the database and of the processes
     result.json      summary and thresholds, written at the end
 
-The history, the requests and what was received go on in history.2.jsonl and so on where they are long (parts.py).
+The history, the requests and what was received go on in history.2.jsonl and so on where they are long (parts.py); where
+several processes make the calls each has its own, history-1.jsonl and so on (call_logs.py). histories.py reads them as one.
 
 Nobody else may read it: calls hold what clients sent.
 
-The history is written by plain os.write, a line at a time and unbuffered, so that it survives a kill -9 of this process.
-(After a power failure its last moments may be missing; then the database lacks them, too, or holds them as unclaimed.)
-While the run lives it holds a lock on the history: that, not a process id, says whether its process is gone. The history,
-the requests and what was received are chains: see integrity/chain.py. What is not a log is a document with a format of its
-own (documents.py); the lines of logs have no number, the settings' one is that of the whole folder.
+What is not a log is a document with a format of its own (documents.py); the lines of logs have no number, the settings'
+one is that of the whole folder.
 """
 
-import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
-from integrity.chain import Chain, is_end
+from integrity.chain import is_end
 from integrity.errors import HistoryError
 from integrity.project import close_folder
+from integrity.runs.call_logs import CallLogs
 from integrity.runs.files import (
     HISTORY_FILE,
     METRICS_FILE,
@@ -41,9 +38,10 @@ from integrity.runs.files import (
     REQUESTS_FILE,
     RESULT_FILE,
     SETTINGS_FILE,
+    file_of_process,
     unwritable,
 )
-from integrity.runs.parts import PART_BYTES_MOST, PartWriter, append_to, last_bytes, open_log
+from integrity.runs.parts import PART_BYTES_MOST, append_to, last_bytes, open_log
 
 if TYPE_CHECKING:  # models take a moment to build: an audit looks at folders, and reads few of them
     from integrity.faults.player import Healed, Injected
@@ -74,10 +72,26 @@ class RunFolder:
     def received(self) -> Path:
         return self.path / RECEIVED_FILE
 
+    def files_of(self, log: Path) -> list[Path]:
+        """Return the logs of one kind that there must be: that of its process, and of those that it shared the calls with.
+
+        Raises:
+            HistoryError: the settings cannot be read.
+        """
+        if not (self.path / SETTINGS_FILE).exists():  # no run began there, or somebody has kept its logs alone
+            return [log]
+        count = self.settings().processes
+        return [file_of_process(log, number) for number in range(count + 1 if count > 1 else 1)]
+
     @property
     def is_whole(self) -> bool:
-        """Each file of the history was ended in good order, and what a server did by itself is in it."""
-        is_ended = all(is_end(last_bytes(file)) for file in (self.history, self.requests, self.received))
+        """Each file of the history was ended in good order, and what a server did by itself is in it.
+
+        Raises:
+            HistoryError: the settings cannot be read.
+        """
+        logs = (self.history, self.requests, self.received)
+        is_ended = all(is_end(last_bytes(file)) for log in logs for file in self.files_of(log))
         result = self.result() if is_ended else None
         return is_ended and (result is None or not result.unheard)
 
@@ -139,55 +153,9 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def is_alive(self) -> bool:
-        """Return whether the process that writes it still runs."""
-        try:
-            file = os.open(self.history, os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(file)
-        return False
-
-
-class _Log:
-    """A log that is written line by line, as a chain, in parts."""
-
-    def __init__(self, path: Path, bytes_most: int) -> None:
-        self.writer = PartWriter(path, bytes_most=bytes_most)
-        self._chain = Chain()
-        self._waiting: list[bytes] = []
-        self.error: HistoryError | None = None
-
-    def append(self, *lines: bytes) -> None:
-        """Write lines, and before them those that could wait."""
-        self.wait(*lines)
-        if self.error is not None:
-            raise self.error
-        try:
-            self.writer.write(b"".join(self._waiting))
-        except HistoryError as error:
-            # A line may have been written in part: nothing may follow it.
-            self.error = error
-            raise
-        self._waiting.clear()
-
-    def wait(self, *lines: bytes) -> None:
-        self._waiting += map(self._chain.seal, lines)
-
-    @property
-    def is_waiting(self) -> bool:
-        return bool(self._waiting) and self.error is None
-
-    def end(self) -> None:
-        """Write the line that says that this is all."""
-        if self.error is None:
-            with contextlib.suppress(HistoryError):
-                self.append()
-                self.writer.write(self._chain.end())
+        """Return whether a process that writes it still runs."""
+        others = self.path.glob(f"{self.history.stem}-*{self.history.suffix}")
+        return any(map(_is_locked, (self.history, *others)))
 
 
 class Recorder:
@@ -201,55 +169,16 @@ class Recorder:
         from integrity.runs.documents import write_document
 
         self.folder = folder
-        self._history = _Log(folder.history, part_bytes_most)
-        fcntl.flock(self._history.writer.first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.calls = CallLogs(folder.path, part_bytes_most=part_bytes_most)
+        self.append, self.append_soon, self.flush = self.calls.append, self.calls.append_soon, self.calls.flush
+        self.append_request, self.append_received = self.calls.append_request, self.calls.append_received
+        self.end = self.calls.end
         write_document(folder.path, SETTINGS_FILE, settings)  # after the lock: a folder without settings is not yet a run
-        self._requests = _Log(folder.requests, part_bytes_most)
-        self._received = _Log(folder.received, part_bytes_most)
         self._metrics = open_log(folder.path / METRICS_FILE)
-
-    def append(self, line: bytes) -> None:
-        """Write a line of the history, and before it those that could wait.
-
-        Raises:
-            HistoryError: it cannot be written, e.g. the disk is full: what is not recorded must not be done.
-        """
-        self._history.append(line)
-
-    def append_soon(self, line: bytes) -> None:
-        """Write a line with the next one; whoever calls sees to it that `flush` comes, before anything is waited for."""
-        self._history.wait(line)
-
-    def flush(self) -> None:
-        """Write the lines that could wait; an error is raised by the next append, or by close."""
-        if self._history.is_waiting:
-            with contextlib.suppress(HistoryError):
-                self._history.append()
-
-    def append_request(self, line: bytes) -> None:
-        """Write a line of the requests.
-
-        Raises:
-            HistoryError: it cannot be written.
-        """
-        self._requests.append(line)
-
-    def append_received(self, lines: Iterable[bytes]) -> None:
-        """Write lines of what subscribers received.
-
-        Raises:
-            HistoryError: they cannot be written.
-        """
-        self._received.append(*lines)
 
     def append_sample(self, sample: "RunSample") -> None:
         """Write a sample of the metrics."""
         append_to(self._metrics, orjson.dumps(sample.model_dump()) + b"\n", self.folder.path / METRICS_FILE)
-
-    def end(self) -> None:
-        """Say in each file that it is all there is; nothing may be written any more."""
-        for log in (self._history, self._requests, self._received):
-            log.end()
 
     def close(self) -> None:
         """Let go of the folder: from now on the run is over, and who finds it unfinished may load it.
@@ -257,11 +186,22 @@ class Recorder:
         Raises:
             HistoryError: the history could not be written.
         """
-        for log in (self._history, self._requests, self._received):
-            log.writer.close()
         os.close(self._metrics)
-        if self._history.error is not None:
-            raise self._history.error
+        self.calls.close()
+
+
+def _is_locked(file: Path) -> bool:
+    try:
+        opened = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(opened)
+    return False
 
 
 def make_run_folder(runs_folder: Path, name: str) -> RunFolder:

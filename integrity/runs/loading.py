@@ -5,25 +5,26 @@ file that was not ended in good order, it is noted up to when it tells: what it 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
 
 from sqlalchemy import Table
 
-from integrity.chain import Records
 from integrity.database.bookkeeping import calls, received, requests, type_of
 from integrity.engines.line import Row
 from integrity.engines.target import Target
 from integrity.errors import HistoryError
-from integrity.history import Outcome, decode_calls, decode_received, decode_requested
+from integrity.history import Outcome
 from integrity.runs.folder import RunFolder
-from integrity.runs.parts import find_parts, open_lines
+from integrity.runs.histories import History, open_calls, open_received, open_requests
 from integrity.runs.times import moment
 
 if TYPE_CHECKING:
     from integrity.runs.result import RunResult
+
+
+Told = TypeVar("Told")
 
 
 @dataclass(slots=True)
@@ -121,8 +122,8 @@ def _is_missing(noted: Sequence[Row], target: Target, folder: RunFolder) -> bool
 
 
 def _calls(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
-    with _records(folder.history, heard) as records:
-        for call in decode_calls(records):
+    with _heard(open_calls(folder), heard) as history:
+        for call in history:
             heard.at_us = max(heard.at_us, call.returned_at_us or call.invoked_at_us)
             yield (
                 folder.run_id,
@@ -141,8 +142,8 @@ def _calls(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
 
 
 def _requests(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
-    with _records(folder.requests, heard) as records:
-        for number, request in decode_requested(records):
+    with _heard(open_requests(folder), heard) as history:
+        for number, request in history:
             heard.at_us = max(heard.at_us, request.returned_at_us or request.at_us)
             ids = (folder.run_id, number, request.operation_id)
             returned_at = None if request.returned_at_us is None else moment(request.returned_at_us)
@@ -150,8 +151,8 @@ def _requests(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
 
 
 def _received(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
-    with _records(folder.received, heard) as records:
-        for number, event in enumerate(decode_received(records), start=1):
+    with _heard(open_received(folder), heard) as history:
+        for number, event in enumerate(history, start=1):
             heard.at_us = max(heard.at_us, event.received_at_us)
             ids = (folder.run_id, number, event.operation_id, event.client)
             times = (moment(event.sent_at_us), moment(event.received_at_us))
@@ -159,15 +160,11 @@ def _received(folder: RunFolder, heard: _Heard) -> Iterator[Row]:
 
 
 @contextmanager
-def _records(file: Path, heard: _Heard) -> Iterator[Records]:
-    """Give the records of a file; one that is not there holds none, and is not whole."""
-    if not find_parts(file):
-        yield Records((), place=str(file))
-        return
-    with open_lines(file) as lines:
-        records = Records(lines, place=str(file))
-        yield records
-        heard.is_whole = records.is_whole
+def _heard(opened: AbstractContextManager[History[Told]], heard: _Heard) -> Iterator[History[Told]]:
+    """Give what a run's logs of one kind say; one that is not there says nothing, and is not whole."""
+    with opened as history:
+        yield history
+        heard.is_whole = history.is_whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class RunSettings(Document):
         bug: planted; None: the sound system.
         database: its URL, without the password.
         server: what it says it is; synchronous_commit: None, for SQLite.
+        processes: that made its calls; of one it is the run's own.
         process_mark: tells the process from any other of its id; None: it could not be had.
         app: the version of the application that is loaded; None: not known.
         settings: the profile's, with everything that the command line said.
@@ -59,6 +60,7 @@ class RunSettings(Document):
     resumes: str = ""
     ran_before_s: float = 0.0
     over: str = ""
+    processes: int = 1
 
 
 def _from_unnumbered(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -87,7 +87,11 @@ def load_unfinished(target: Target, project: Project, *, is_read_only: bool = Fa
             if state == "running" and sessions is not None and session_name(run_id) not in sessions:
                 reasons[run_id] = f"it has no session any more, its history is not loaded, and {folder.path} does not exist"
             continue
-        if is_broken_off and not folder.is_whole:
+        try:
+            if is_broken_off and not folder.is_whole:
+                continue
+        except AuditError as error:
+            reasons[run_id] = f"its history cannot be loaded: {error.message}"
             continue
         if folder.is_alive():
             alive.add(run_id)

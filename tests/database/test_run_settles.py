@@ -129,13 +129,14 @@ def stopped_soon(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let the next run be stopped, as Ctrl-C does, when its first second is over."""
 
     def arrange() -> None:
-        original = working.Work._sample
+        original = working.Work._look
 
-        def sample(work: Any) -> None:
+        def look(work: Any) -> None:
             original(work)
-            work.stop()
+            if work.watching.samples:
+                work.stop()
 
-        monkeypatch.setattr(working.Work, "_sample", sample)
+        monkeypatch.setattr(working.Work, "_look", look)
         # A busy machine may take longer than a person would wait; the webhooks were to come later than that all the same.
         monkeypatch.setattr(working, "STOPPED_DRAIN_S", 25.0)
 

@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from integrity.history import Outcome, Returned
-from integrity.load.open_loop import OpenLoop
-from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces, judge_search
+from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces, PlayedSchedule, judge_search
 from integrity.load.profile import OpenProfile
 from integrity.load.result import _arrivals
 from integrity.load.shape import LoadSteps, Pace
@@ -63,7 +62,7 @@ def test_the_planned_rate_is_that_of_the_shape_as_far_as_it_was_played(elapsed_s
         if pace.horizon_s < elapsed_s:
             pace.extend(duration_s, *factors)
     loop, total = SimpleNamespace(pace=pace, offered=10, sent=10), cast(OperationResult, SimpleNamespace(mean_ms=1.0))
-    said = _arrivals(steady, cast(OpenLoop, loop), total, elapsed_s, 1.0)
+    said = _arrivals(steady, cast(PlayedSchedule, loop), total, elapsed_s, 1.0)
     assert said.planned_per_s == pytest.approx(per_s * steady.arrivals_per_s, abs=0.01)
 
 

@@ -90,6 +90,7 @@ def sweep(mint: Mint, connection: OneOpen) -> Sweeping:
         operations={"take_up": Operation("take_up", take_up, {})},
         sweeps=(Sweep("take_up", "select what is open"),),
         services={**SAFEBOX.services, "mint": mint},
+        endpoints=None,
     )
     services = {"mint": {"timeout_s": 0.0, "latency_least_s": 0.0, "latency_most_s": 0.0}}
     caller = Caller(
