@@ -7,7 +7,7 @@ somebody whom nobody named.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from integrity.history import Outcome, Returned
 from integrity.http.answer import Unanswered
 from integrity.http.connection import TIMEOUT_S, HttpConnection, RawAnswer
 from integrity.http.origin import Origin
-from integrity.operation import Operation, Rows
+from integrity.operation import Ok, Operation, Reply, Request, Rows, Steps, Unavailable
 from integrity.systems.system import System
 from integrity.value import Value
 
@@ -114,7 +114,10 @@ class HttpCarrier:
         push: Callable[[Rows], None] | None = None,
         answered: Callable[[], None] | None = None,
     ) -> Returned:
-        """See carrier.Carrier. Outside services are the server's: nothing is requested here."""
+        """See carrier.Carrier. Outside services are the server's, but for those of a client's own acts."""
+        act = self._server.endpoints.acts.get(operation.name)
+        if act is not None and act.is_played:
+            return await _play(operation.start(**arguments), request, answered)
         given = dict(arguments)
         operation_id: UUID = given.pop("operation_id")
         asked = self._server.endpoints.encode(operation.name, given, operation_id)
@@ -178,6 +181,30 @@ class HttpCarrier:
         """Return what a reply must say and does not: the key of what the call made; empty: nothing."""
         made = self._server.makes.get(operation)
         return "" if made is None or isinstance(reply.get(made[1]), int | str) else made[1]
+
+
+async def _play(steps: Steps, request: AskOutside, answered: Callable[[], None] | None) -> Returned:
+    """Carry out what a client does itself: it asks services on its own side, and nothing else."""
+    answer: Mapping[str, Value] | None = None
+    try:
+        while True:
+            step = steps.send(answer)
+            if not isinstance(step, Request):
+                steps.close()
+                return _failed(f"a client has no {type(step).__name__.lower()} to make: it is the server's")
+            asked = request(step)
+            reaction = await asked if isinstance(asked, Awaitable) else asked
+            if reaction.latency_s:
+                await asyncio.sleep(reaction.latency_s)
+                if answered is not None:
+                    answered()
+            answer = reaction.answer
+    except StopIteration as stop:
+        reply: Reply = stop.value
+    if isinstance(reply, Ok):
+        return Returned(Outcome.OK, reply.value, "", 1)
+    outcome = Outcome.UNAVAILABLE if isinstance(reply, Unavailable) else Outcome.DECLINED
+    return Returned(outcome, {"reason": reply.reason}, "", 1)
 
 
 def describe(answer: RawAnswer) -> str:

@@ -33,10 +33,13 @@ class Act:
     Args:
         operation: its name.
         arguments: texts that the client makes up for it: {"idempotency_key": "tap-{operation_id}"}.
+        is_played: clients under load carry it out themselves: it asks nothing but services on their side, such as an app
+            that sends a vote until it is answered, and what these send are the calls.
     """
 
     operation: str
     arguments: Mapping[str, str] = field(default_factory=dict)
+    is_played: bool = False
 
     def complete(self, arguments: Mapping[str, Any], operation_id: UUID) -> dict[str, Any]:
         """Return the other operation's arguments."""
@@ -102,8 +105,6 @@ class Endpoints:
     limit: Limit | None = None
     counters: Mapping[str, str] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
-    is_checked: bool = field(default=False, init=False, repr=False, compare=False)
-    """Whether it was held against the operations of a whole system: what is left of that later has fewer."""
     _by_operation: dict[str, Endpoint] = field(default_factory=dict, init=False, repr=False, compare=False)
     _by_path: "dict[str, list[Endpoint]]" = field(default_factory=dict, init=False, repr=False, compare=False)
     _patterns: "list[tuple[re.Pattern[str], list[Endpoint]]]" = field(
@@ -140,7 +141,6 @@ class Endpoints:
                     f"endpoints: {name} stands for {quote(act.operation)}, which has no endpoint",
                     hint=suggest(act.operation, self._by_operation),
                 )
-        object.__setattr__(self, "is_checked", True)
 
     def of(self, operations: Collection[str]) -> "Endpoints":
         """Return those of some operations alone."""

@@ -180,7 +180,7 @@ class System:
             raise UsageError(
                 f"system {quote(self.name)}: {OURS} is the name of our own books", hint="Give it, or its schema, another."
             )
-        if self.endpoints is not None and not self.endpoints.is_checked:
+        if self.endpoints is not None:
             self.endpoints.check(self.operations)
         if self.is_known:
             # Constraints are left out, compared and told about by name.

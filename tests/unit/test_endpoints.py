@@ -1,7 +1,6 @@
 """What a client sends the server reads, and what the server answers the client reads: one table, both ways."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -226,15 +225,6 @@ def test_a_request_that_asks_for_no_call_is_refused_with_what_is_wrong_in_it(
         VOTE.decode(WireRequest(**{**whole, **changed}))
     assert refused.value.status == status
     assert words in str(refused.value)
-
-
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_what_is_left_of_a_system_needs_no_operation_for_each_endpoint(name: str) -> None:
-    """A race of two operations was refused, as the endpoints of the others were of no operation any more."""
-    system = SYSTEMS[name]
-    first = dict([next(iter(system.operations.items()))])
-
-    assert replace(system, operations=first).endpoints == system.endpoints
 
 
 def test_two_endpoints_of_one_path_are_told_apart_by_their_queries() -> None:

@@ -55,7 +55,7 @@ class SentSystem:
         system = load_system(self.reference)
         operations = {name: system.operations[name] for name in self.operations}
         metadata = system.metadata if self.metadata is None else self.metadata
-        return replace(system, operations=operations, pools=self.pools, metadata=metadata, stage=None)
+        return replace(system.of(operations), pools=self.pools, metadata=metadata, stage=None)
 
 
 def find_reference(system: System) -> SystemReference | None:

@@ -61,7 +61,7 @@ ENDPOINTS = Endpoints(
         ),
         Endpoint("POST", "/api/events/{event_id}/close", "close_event", _EVENT),
     ),
-    acts={"tap": Act("vote", {"idempotency_key": "tap-{operation_id}"})},
+    acts={"tap": Act("vote", {"idempotency_key": "tap-{operation_id}"}, is_played=True)},
     declines={
         "insufficient_stars": 402,
         "rate_limited": 429,
