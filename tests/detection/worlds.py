@@ -4,11 +4,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from integrity.audit import AuditSettings, audit
+from integrity.clients.http import Server
 from integrity.database.namespace import inspect_database
+from integrity.endpoints.login import api_key_of, password_of
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.events import InvariantJudged
+from integrity.http.origin import read_origin
 from integrity.invariants.load import load_invariants
+from integrity.load.over_http import OverHttp, asked_over_http
 from integrity.load.profile import load_profile
 from integrity.load.request import RunRequest
 from integrity.load.run import run
@@ -40,6 +44,23 @@ def hammer(target: Target, project: Project, system: System, *, seed: int, bug: 
     profile = load_profile(system, "hammer", {}, {"duration_s": HAMMER_S_MOST, "calls_most": calls})
     request = RunRequest(
         system=system, profile_name="hammer", profile=profile, target=target, project=project, seed=seed, bug=bug
+    )
+    return run(request).result
+
+
+def hammer_over_http(target: Target, project: Project, system: System, url: str, *, seed: int, calls: int) -> RunResult:
+    """Let it loose on a server of the system's in the same way."""
+    profile = load_profile(system, "hammer", {}, {"duration_s": HAMMER_S_MOST, "calls_most": calls})
+    asked, left, not_run = asked_over_http(system, profile)
+    served = Server(read_origin(url, place="the test"), asked, password=password_of(), api_key=api_key_of())
+    request = RunRequest(
+        system=asked,
+        profile_name="hammer",
+        profile=left,
+        target=target,
+        project=project,
+        seed=seed,
+        over=OverHttp(served, not_run),
     )
     return run(request).result
 

@@ -15,12 +15,13 @@ from integrity.domain import IntegerIn
 from integrity.endpoints.endpoint import Endpoint, body, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
-from integrity.endpoints.table import Endpoints
+from integrity.endpoints.table import Act, Endpoints
 from integrity.errors import Unreachable
 from integrity.history import Outcome, Returned
 from integrity.http import connection
 from integrity.http.origin import Origin
-from integrity.operation import Ok, Operation, Request, Steps
+from integrity.operation import Begin, Declined, Ok, Operation, Request, Steps
+from integrity.systems.service import Reaction
 from integrity.systems.system import System
 
 CALL = {"amount": 5, "operation_id": UUID(int=7)}
@@ -256,3 +257,36 @@ def test_a_token_is_had_once_and_again_when_it_is_not_taken_any_more() -> None:
 
     no_token = "failed login: POST /login was answered with HTTP 401, which gives no token"
     assert run(calls()) == ["ok", "ok", "failed HTTP 401:", no_token]
+
+
+def test_what_clients_do_themselves_asks_the_services_on_their_side_and_no_server() -> None:
+    """A viewer taps, and his app sends the vote, again where its answer was lost: no server knows of the tap."""
+    asked: list[Request] = []
+
+    def tap(*, amount: int, operation_id: UUID) -> Steps:
+        yield Request("app", {"amount": amount})
+        if amount == 9:
+            yield Begin()
+        return Declined("later") if amount == 8 else Ok({"amount": amount})
+
+    def react(step: Request) -> Reaction:
+        asked.append(step)
+        return Reaction({"status": "accepted"}, latency_s=0.001)
+
+    acts = {"tap": Act("pay", is_played=True)}
+    operation = Operation("tap", tap, {"amount": IntegerIn(1, 9)})
+    operations = {"pay": PAY, "tap": operation}
+    system = System("shop", "A shop.", operations=operations, endpoints=Endpoints(ENDPOINTS.table, acts=acts))
+    answered: list[bool] = []
+
+    async def taps() -> list[Returned]:
+        async with serving(saying(b""), system) as carrier:
+            calls = ({**CALL, "amount": amount} for amount in (5, 8, 9))
+            return [await carrier.call(operation, each, react, answered=lambda: answered.append(True)) for each in calls]
+
+    ok, declined, failed = run(taps())
+
+    assert (ok, declined) == (Returned(OK, {"amount": 5}, "", 1), Returned(DECLINED, {"reason": "later"}, "", 1))
+    assert (failed.outcome, "no begin to make" in failed.error) == (FAILED, True)
+    assert [each.payload for each in asked] == [{"amount": 5}, {"amount": 8}, {"amount": 9}]
+    assert len(answered) == 3
