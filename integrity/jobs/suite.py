@@ -235,7 +235,7 @@ def _judge(
     violated = _count_violated(report)
     made = {name: count - found.get(name, 0) for name, count in violated.items() if count > found.get(name, 0)}
     found |= {judged.finding.name: violated.get(judged.finding.name, 0) for judged in report.judged}
-    own = ended.shortfalls_beside([each.threshold for each in planned.spared])
+    own = ended.shortfalls
     fell_short = own | report.shortfalls
     step = make_step(
         ended.result,

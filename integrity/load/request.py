@@ -1,6 +1,6 @@
 """What is to be run, what a run tells while it goes on, and what it ends with."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from integrity.engines.embedded.server import EmbeddedServer
@@ -11,13 +11,13 @@ from integrity.faults.schedule import Window
 from integrity.load.over_http import OverHttp
 from integrity.load.profile import Profile
 from integrity.load.resuming import Rest
-from integrity.load.thresholds import Grade, Threshold, shortfalls_of
+from integrity.load.thresholds import Grade, shortfalls_of
 from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import Project
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
 from integrity.runs.percentiles import Percentiles
-from integrity.runs.result import RunResult, ThresholdResult
+from integrity.runs.result import RunResult
 from integrity.runs.samples import Counts
 from integrity.systems.system import Bug, System
 
@@ -102,13 +102,10 @@ class EndedRun:
 
     @property
     def shortfalls(self) -> frozenset[Shortfall]:
-        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one."""
-        return self.shortfalls_beside(())
-
-    def shortfalls_beside(self, spared: Collection[Threshold]) -> frozenset[Shortfall]:
-        """Return what fell short, beside limits that need not be measured: some of them, as else nothing was.
+        """Return what fell short; a run that was interrupted says that alone, as thresholds are of a whole one.
 
         Where no call was answered, nothing was measured: not even a threshold was missed that says how well it works.
+        Limits that need not be measured do not fall short of it, but where all of them are.
         """
         if self.result.state == "interrupted":
             return frozenset({Shortfall.INTERRUPTED})
@@ -118,7 +115,7 @@ class EndedRun:
             critical |= {Shortfall.MISSED}
         if self.result.lacks_trends or self.result.lacks_recovery:
             unmeasured |= {Shortfall.NOT_MEASURED}
-        held = [Grade(each.state) for each in self.result.thresholds if not _is_spared(each, spared)]
+        held = [Grade(each.state) for each in self.result.thresholds if not each.is_spared]
         if self.result.thresholds and not held:
             unmeasured |= {Shortfall.NOT_MEASURED}
         return unmeasured | critical | shortfalls_of(held)
@@ -126,12 +123,3 @@ class EndedRun:
     @property
     def exit_code(self) -> int:
         return exit_code_of(self.shortfalls)
-
-
-_LIMIT = ("operation", "group", "rows", "statistic", "within_ms", "most", "warning", "critical", "least")
-
-
-def _is_spared(result: ThresholdResult, spared: Collection[Threshold]) -> bool:
-    """Return whether a limit was not measured, and need not be."""
-    is_measured = Grade(result.state) is not Grade.NOT_MEASURED
-    return not is_measured and any(all(getattr(result, of) == getattr(each, of) for of in _LIMIT) for each in spared)

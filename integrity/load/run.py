@@ -29,6 +29,7 @@ from integrity.load.resources import count_samples, find_resources
 from integrity.load.result import make_result, with_end_states
 from integrity.load.run_database import RunDatabase
 from integrity.load.shards.sharded_work import ShardedWork
+from integrity.load.spared import with_spared
 from integrity.load.unfinished import count_unfinished, find_unfinished
 from integrity.load.waiting import wait_for_hour
 from integrity.load.work import Work
@@ -106,7 +107,7 @@ def play(request: RunRequest) -> Job[EndedRun]:
         left = count_unfinished(request.target, unfinished, begun.folder.run_id)
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded), "unfinished": left})
         rows = ask_end_states(request.target, end_states, begun.folder.run_id, left_out=result.left_out)
-        result = with_end_states(result, request.profile.thresholds, rows)
+        result = with_spared(with_end_states(result, request.profile.thresholds, rows), request.profile)
         begun.folder.write_result(result)
         return EndedRun(begun.folder, result, loaded)
 

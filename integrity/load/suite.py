@@ -10,19 +10,13 @@ from pydantic import Field, ValidationError
 
 from integrity.errors import UsageError, describe_mistake, quote
 from integrity.load.bounds import BoundedSettings, Factor, Seconds
-from integrity.load.forecast import expected_calls, expected_compared
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
-from integrity.load.statistics import Kind
-from integrity.load.thresholds import Threshold
-from integrity.numbers import counted
+from integrity.load.spared import Spared, find_spared
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
 
 AROUND_S = 4.0
 """Of each step, about: what is prepared before it, and loaded and judged after it."""
-
-CLOSED_CALLS_PER_S = 150.0
-"""Of a closed loop, on the slowest machine that anything is promised for."""
 
 _FILE = Path(__file__).parent / "suites.toml"
 
@@ -53,21 +47,6 @@ class Suite(BoundedSettings):
     title: str
     system: str | None = None
     steps: tuple[SuiteRun, ...] = Field(min_length=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Spared:
-    """A limit that a shortened profile need not reach the samples of; what it has is judged all the same.
-
-    Args:
-        why: in words.
-    """
-
-    threshold: Threshold
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.threshold.about} {self.threshold.statistic.replace('_', ' ')} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,46 +139,6 @@ def plan_suite(
             length_s = profile.duration_s + AROUND_S
             planned.append(Planned(system, step.profile, profile, length_s, find_spared(profile)))
     return PlannedSuite(name, suite.title, shorten, tuple(planned))
-
-
-def find_spared(profile: Profile) -> tuple[Spared, ...]:
-    """Return the limits that a shortened profile brings too few calls for.
-
-    Counted are calls that arrive by plan; how many of others there will be nobody knows, and none of their limits is.
-    """
-    if profile.shortened is None:
-        return ()
-    spared = []
-    for each in profile.thresholds:
-        if each.of_whole_length:
-            spared.append(Spared(each, "of the whole length only"))
-            continue
-        if each.kind is Kind.RECOVERY:
-            if lack := _find_lack_to_compare(profile):
-                spared.append(Spared(each, lack))
-            continue
-        is_of_calls = each.kind is not Kind.RESOURCE and each.rows is None and each.group is None
-        is_counted = is_of_calls and each.operation in (None, *profile.operations)
-        count = _expected(profile, each.operation) if is_counted else each.samples_least
-        if count < each.samples_least:
-            spared.append(Spared(each, f"about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs"))
-    return tuple(spared)
-
-
-def _find_lack_to_compare(profile: Profile) -> str:
-    """Return what recovery from a spike or from a fault has too little of to be told; empty: nothing."""
-    compared = expected_compared(profile) if isinstance(profile, OpenProfile) else ()
-    for count, least in compared:
-        if count < least:
-            return f"about {count:,.0f} of {counted(least, 'call')} to compare with"
-    return ""
-
-
-def _expected(profile: Profile, operation: str | None) -> float:
-    if isinstance(profile, OpenProfile):
-        return expected_calls(profile, operation)
-    share = 1.0 if operation is None else profile.weights.get(operation, 0.0) / sum(profile.weights.values())
-    return CLOSED_CALLS_PER_S * profile.duration_s * share
 
 
 def _shortened(profile: Profile, factor: float) -> Profile:

@@ -10,6 +10,7 @@ from integrity.events import Event, Listener
 from integrity.load.forecast import describe, find_doubts, find_warning
 from integrity.load.profile import Profile
 from integrity.load.request import RunAdvanced, RunPrepared, RunRequest
+from integrity.load.spared import describe_spared
 from integrity.numbers import counted
 from integrity.report.breakdown_text import render_breakdown
 from integrity.report.drain_text import explain_drain
@@ -57,6 +58,8 @@ def write_headline(event: Event) -> None:
         write_note(fold(said))
         if warning := find_warning(profile):
             write_note(fold(f"warning: {warning}"))
+        if spared := describe_spared(profile):
+            write_note(fold(f"{asked.profile_name} is shortened, so it passes though these are not measured: {spared}."))
         for line in (*describe(profile), *(f"{asked.profile_name} {doubt}." for doubt in find_doubts(profile))):
             write_note(fold(line))
 

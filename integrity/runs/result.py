@@ -165,6 +165,7 @@ class ThresholdResult(DocumentPart):
         reason: why it is not measured or unknown, else empty.
         left_out: what the figure says nothing of, else empty.
         is_beside_faults: of calls while faults were in force that did not touch them.
+        is_spared: it was not measured, and need not be: the run was shortened, and brings too few calls for it.
     """
 
     operation: str | None
@@ -184,6 +185,7 @@ class ThresholdResult(DocumentPart):
     left_out: str = ""
     source: str
     is_beside_faults: bool = False
+    is_spared: bool = False
 
     @property
     def subject(self) -> str:

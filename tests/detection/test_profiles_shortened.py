@@ -12,8 +12,8 @@ from integrity.load.forecast import find_doubts
 from integrity.load.profile import OpenProfile, Profile, load_profile, profile_names, scale
 from integrity.load.request import RunRequest
 from integrity.load.run import run
+from integrity.load.spared import find_spared
 from integrity.load.statistics import STATISTICS, Kind
-from integrity.load.suite import find_spared
 from integrity.project import Project, Settings
 from integrity.registry import SYSTEMS
 from integrity.runs.result import ThresholdResult

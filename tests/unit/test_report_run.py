@@ -2,15 +2,16 @@
 
 import dataclasses
 import io
-from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
-from integrity.exit_codes import exit_code_of
+from integrity.load.profile import load_profile
 from integrity.load.request import EndedRun, RunAdvanced
 from integrity.load.result import find_think_time_s
+from integrity.load.spared import with_spared
 from integrity.load.thresholds import Threshold
+from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.report.run_text import render_run, show_progress
 from integrity.runs.folder import RunFolder
 from integrity.runs.loading import LoadedRun
@@ -266,24 +267,31 @@ LIMIT = Threshold(statistic="p95", most=300.0, source="a test")
 OTHER = Threshold(statistic="failure_share", most=0.01, source="a test")
 
 
-def measured(threshold: Threshold, state: str) -> dict[str, Any]:
-    limits = {name: getattr(threshold, name) for name in ("operation", "statistic", "most", "warning", "critical", "least")}
-    figures = {"measured": None, "sample_count": 5, "state": state, "reason": "", "source": "a test"}
-    return {**limits, **figures}
+def measured(threshold: Threshold, state: str, found: int = 5) -> dict[str, Any]:
+    of = ("operation", "rows", "statistic", "within_ms", "most", "warning", "critical", "least")
+    figures = {"measured": None, "sample_count": found, "state": state, "reason": "", "source": "a test"}
+    return {**{name: getattr(threshold, name) for name in of}, **figures}
 
 
 def test_what_a_short_run_need_not_measure_is_kept_and_fails_it_all_the_same_where_it_is_missed() -> None:
     """Limits that few calls were expected for were dropped: a suite passed in which half of all calls failed."""
+    rows = {"rows": "ghostpass/fundings-settled", "statistic": "reached_share", "least": 0.99, "within_ms": 5000}
+    limits = [LIMIT.model_dump(), OTHER.model_dump(), {**rows, "source": "a test"}]
+    profiles = {"short": {"extends": "baseline", "thresholds": limits}}
 
-    def exit_code(*states: str, spared: Sequence[Threshold] = (LIMIT,)) -> int:
-        thresholds = [measured(each, state) for each, state in zip((LIMIT, OTHER), states, strict=False)]
-        return exit_code_of(ended(thresholds=thresholds).shortfalls_beside(spared))
+    def exit_code(*states: str, duration_s: float = 2.0, found: int = 5) -> int:
+        profile = load_profile(GHOSTPASS, "short", profiles, {"duration_s": duration_s})
+        limits = [measured(each, state, found) for each, state in zip(profile.thresholds, states, strict=False)]
+        made = ended(thresholds=limits)
+        return dataclasses.replace(made, result=with_spared(made.result, profile)).exit_code
 
     assert exit_code("not measured", "passed") == 0
     assert exit_code("failed", "passed") == 4
-    assert exit_code("not measured", "not measured") == 3, "the other is not spared"
-    assert exit_code("not measured") == 3, "else nothing was measured"
-    assert exit_code("not measured", "passed", spared=()) == 3
+    assert exit_code("not measured", "not measured") == 3, "else nothing was measured"
+    assert exit_code("not measured", "passed", duration_s=600) == 3, "it is as long as its plan"
+    assert exit_code("passed", "passed", "not measured") == 0
+    assert exit_code("passed", "passed", "not measured", found=0) == 3, "nobody knows whether there were to be some"
+    assert exit_code("passed", "passed", "not measured", found=100) == 3, "it is for another reason"
 
 
 def test_why_calls_were_declined_is_said() -> None:

@@ -1,0 +1,104 @@
+"""What a shortened run is spared: limits that it brings too few calls for are not measured by it, and need not be.
+
+That is said before it begins. What such a limit has is judged all the same, and a run of which nothing else was measured
+says nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from integrity.load.forecast import expected_calls, expected_compared
+from integrity.load.profile import OpenProfile, Profile
+from integrity.load.statistics import Kind
+from integrity.load.thresholds import Threshold
+from integrity.numbers import counted
+from integrity.runs.result import RunResult, ThresholdResult
+
+CLOSED_CALLS_PER_S = 150.0
+"""Of a closed loop, on the slowest machine that anything is promised for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """A limit that a shortened profile need not reach the samples of; what it has is judged all the same.
+
+    Args:
+        why: in words.
+    """
+
+    threshold: Threshold
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.threshold.about} {self.threshold.statistic.replace('_', ' ')} ({self.why})"
+
+
+def find_spared(profile: Profile) -> tuple[Spared, ...]:
+    """Return the limits that a shortened profile brings too few calls for.
+
+    Counted are calls that arrive by plan. How many rows will be found, or calls made by others, nobody knows: a limit of
+    rows is spared as far as there are some and too few, none of the others is.
+    """
+    if profile.shortened is None:
+        return ()
+    spared = []
+    for each in profile.thresholds:
+        if each.of_whole_length:
+            spared.append(Spared(each, "of the whole length only"))
+            continue
+        if each.kind is Kind.RECOVERY:
+            if lack := _find_lack_to_compare(profile):
+                spared.append(Spared(each, lack))
+            continue
+        if each.rows is not None:
+            spared.append(Spared(each, f"unless {counted(each.samples_least, 'row is', 'rows are')} found"))
+            continue
+        is_of_calls = each.kind is not Kind.RESOURCE and each.group is None
+        is_counted = is_of_calls and each.operation in (None, *profile.operations)
+        count = _expected(profile, each.operation) if is_counted else each.samples_least
+        if count < each.samples_least:
+            spared.append(Spared(each, f"about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs"))
+    return tuple(spared)
+
+
+def _find_lack_to_compare(profile: Profile) -> str:
+    """Return what recovery from a spike or from a fault has too little of to be told; empty: nothing."""
+    compared = expected_compared(profile) if isinstance(profile, OpenProfile) else ()
+    for count, least in compared:
+        if count < least:
+            return f"about {count:,.0f} of {counted(least, 'call')} to compare with"
+    return ""
+
+
+def _expected(profile: Profile, operation: str | None) -> float:
+    if isinstance(profile, OpenProfile):
+        return expected_calls(profile, operation)
+    share = 1.0 if operation is None else profile.weights.get(operation, 0.0) / sum(profile.weights.values())
+    return CLOSED_CALLS_PER_S * profile.duration_s * share
+
+
+def describe_spared(profile: Profile) -> str:
+    """Return which limits a shortened profile is spared, for a sentence; empty: none."""
+    return ", ".join(map(str, find_spared(profile)))
+
+
+def with_spared(result: RunResult, profile: Profile) -> RunResult:
+    """Return the result with the mark on limits that were not measured and need not be."""
+    least = {_key(each.threshold): each.threshold.samples_least for each in find_spared(profile)}
+    limits = tuple(_marked(each, least) for each in result.thresholds)
+    return result.model_copy(update={"thresholds": limits})
+
+
+def _marked(limit: ThresholdResult, least: Mapping[tuple[object, ...], int]) -> ThresholdResult:
+    if limit.state != "not measured" or limit.is_beside_faults or _key(limit) not in least:
+        return limit
+    # Without any row nobody knows whether there were to be some, and with enough it is for another reason.
+    is_spared = limit.rows is None or 0 < limit.sample_count < least[_key(limit)]
+    return limit.model_copy(update={"is_spared": True}) if is_spared else limit
+
+
+_OF = ("operation", "group", "rows", "statistic", "within_ms", "most", "warning", "critical", "least")
+
+
+def _key(limit: Threshold | ThresholdResult) -> tuple[object, ...]:
+    return tuple(getattr(limit, of) for of in _OF)
