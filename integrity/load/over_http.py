@@ -1,25 +1,31 @@
 """A run over HTTP: what of a profile a server can be asked for, and whether it answers before it is hammered."""
 
 import asyncio
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from integrity.clients.http import Refused, Server, describe
+import orjson
+
+from integrity.clients.http import Server, describe
 from integrity.domain import KeyOf, NewKey, World
-from integrity.errors import UsageError
+from integrity.errors import UsageError, quote
 from integrity.history import make_operation_id
 from integrity.http.answer import Unanswered
-from integrity.http.connection import HttpConnection
+from integrity.http.connection import RawAnswer
 from integrity.load.client import Clock
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.workload import Workload
+from integrity.operation import Request
 from integrity.runs.result import NotRun
+from integrity.systems.service import Reaction
 from integrity.systems.system import System
 from integrity.typed import typed
 
 HEALTH = "/health"
+OK_STATUS = 200
 TRIALS = 5
 """Before a run is begun: a look at the server's health, and reads."""
 
@@ -106,45 +112,49 @@ def try_out(over: OverHttp, workload: Workload, world: World) -> None:
 
 
 async def _try_out(server: Server, workload: Workload, world: World) -> None:
-    connection = server.connect()
-    place, system = f"--target {server.origin}", workload.system.name
+    carrier = server.carry(Random(0))
+    connection, place, system = carrier.connection, f"--target {server.origin}", workload.system.name
     try:
-        answer = await _ask(connection, HEALTH)
-        if answer.status != 200:
-            raise UsageError(
-                f"{place}: {HEALTH} was answered with {describe(answer)}",
-                hint=f"Is that a server of {system}? {typed(f'serve {system}')} starts one.",
-            )
-        for operation, arguments in _reads(workload, world):
-            await _try_read(server, connection, operation, arguments)
+        answer = await connection.ask("GET", HEALTH, {}, None)
     except Unanswered as error:
         raise UsageError(
             f"{place}: {error}", hint=f"Is it running, and at this address? {typed(f'serve {system}')} starts one."
         ) from None
-    except Refused as error:
-        raise UsageError(
-            f"{place}: {error}", hint=f"Is it a server of {system}, on the same rows, and the password its own?"
-        ) from None
+    try:
+        if answer.status != OK_STATUS:
+            raise UsageError(
+                f"{place}: {HEALTH} was answered with {describe(answer)}",
+                hint=f"Is that a server of {system}? {typed(f'serve {system}')} starts one.",
+            )
+        _check_system(answer, system, place=place)
+        for operation, arguments in _reads(workload, world):
+            operation_id = make_operation_id(Clock().now_us() // 1000, Random(operation))
+            asked = {**arguments, "operation_id": operation_id}
+            returned = await carrier.call(workload.system.operations[operation], asked, _nobody)
+            if not returned.outcome.is_answer:
+                raise UsageError(
+                    f"{place}: a trial of {operation} ended as {returned.outcome}: {returned.error or returned.reply}",
+                    hint=f"Is it a server of {system}, on the rows of this database, with the password of this one?",
+                )
     finally:
-        await connection.close()
+        connection.abort()
 
 
-async def _ask(connection: HttpConnection, path: str) -> Any:
-    return await connection.ask("GET", f"{path}", {}, None)
-
-
-async def _try_read(server: Server, connection: HttpConnection, operation: str, arguments: dict[str, Any]) -> None:
-    operation_id = make_operation_id(Clock().now_us() // 1000, Random(operation))
-    asked = server.endpoints.encode(operation, arguments, operation_id)
-    headers = await server.headers_of(asked, connection)
-    answer = await connection.ask(asked.method, asked.target, headers, None)
-    returned, _ = server.endpoints.decode_return(operation, answer.status, answer.headers, answer.body)
-    if not returned.outcome.is_answer:
+def _check_system(answer: RawAnswer, system: str, *, place: str) -> None:
+    """Raise UsageError where a server says that it is another system's; one that says nothing may be anybody's."""
+    try:
+        said = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return
+    other = said.get("system", system) if isinstance(said, dict) else system
+    if other != system:
         raise UsageError(
-            f"--target {server.origin}: {operation} ({asked.method} {asked.path}) came to nothing: "
-            f"{returned.outcome}, {returned.error or describe(answer)}",
-            hint="Look at what it answers: curl -i; at its log; and whether it works on this database.",
+            f"{place}: it serves {quote(other)}, not {system}", hint=f"Say --system {shlex.quote(str(other))}."
         )
+
+
+def _nobody(request: Request) -> Reaction:
+    raise AssertionError(f"a read asks no outside service, not {request.service}")
 
 
 def _reads(workload: Workload, world: World) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -165,6 +175,11 @@ def _reading(workload: Workload, world: World) -> Sequence[str]:
     for name in dict.fromkeys((*workload.profile.operations, *endpoints.names())):
         drawn = [each for each in operations[name].arguments.values() if isinstance(each, KeyOf)]
         has_keys = all(isinstance(each, NewKey) or world.keys.get(each.pool) for each in drawn)
-        if name in set(endpoints.names()) and endpoints.find(name).method == "GET" and has_keys:
+        if (
+            name in set(endpoints.names())
+            and name not in endpoints.acts
+            and endpoints.find(name).method == "GET"
+            and has_keys
+        ):
             found.append(name)
     return found

@@ -1,12 +1,15 @@
 """What of a run can go over HTTP: the rest is left out by name, or refused, and never counts as kept."""
 
 import resource
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Any, cast
 
 import pytest
 
+from integrity.clients.http import Server
+from integrity.domain import World
 from integrity.endpoints.table import Endpoints
 from integrity.engines.target import Target
 from integrity.errors import UsageError
@@ -14,12 +17,15 @@ from integrity.faults.catalogue import FAULTS
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import Scene
 from integrity.faults.schedule import find_unmet, read_schedule
+from integrity.http.origin import read_origin
 from integrity.load import descriptors
 from integrity.load.descriptors import make_room
-from integrity.load.over_http import asked_over_http
+from integrity.load.over_http import TRIALS, OverHttp, asked_over_http, try_out
 from integrity.load.profile import OpenProfile, load_profile, profile_names
+from integrity.load.workload import Workload
 from integrity.registry import SYSTEMS
 from integrity.systems.system import System
+from tests.unit.http_server import Got, Reply, serving
 
 
 def without_endpoints(system: System, *names: str) -> System:
@@ -122,3 +128,68 @@ def test_open_files_are_raised_to_what_the_system_allows_and_counted(
         assert caught.value.hint is not None
         assert "ulimit -n 200" in caught.value.hint
     assert bounds[-1] == (hard, hard)
+
+
+def server_of(health: Reply, read: Reply | None, login: Reply) -> Callable[[Got], Reply | None]:
+    def answer(got: Got) -> Reply | None:
+        return health if got.path == "/health" else login if got.path == "/api/login" else read
+
+    return answer
+
+
+WELL = Reply(body='{"status": "ok", "system": "streamvote"}')
+TOKEN = Reply(body='{"access_token": "abc"}')
+DECLINED = Reply(429, '{"outcome": "declined", "reason": "rate_limited"}')
+
+
+def try_it(answer: Callable[[Got], Reply | None]) -> list[str]:
+    """Try a server out; return what it was asked."""
+    system = SYSTEMS["streamvote"]
+    workload = Workload(system, load_profile(system, "hammer", {}), None, seed=1)
+    world = World({pool: [7] for pool in system.pools}, hot_share=0.0, hot_count=1)
+    with serving(answer) as site:
+        try_out(OverHttp(Server(read_origin(site.url, place="here"), system, password="pw")), workload, world)
+    return [got.path.partition("?")[0] for got in site.got if got.path != "/api/login"]
+
+
+def test_a_run_begins_with_a_look_at_the_servers_health_and_some_reads() -> None:
+    health, *reads = try_it(server_of(WELL, DECLINED, TOKEN))
+
+    assert (health, len(reads)) == ("/health", TRIALS - 1)
+    assert set(reads) > {"/api/config"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    {
+        "no server of ours": (server_of(Reply(404, "nothing here"), None, TOKEN), "/health was answered with HTTP 404"),
+        "it is not well": (server_of(Reply(503, '{"status": "unavailable"}'), None, TOKEN), "HTTP 503"),
+        "another system's": (
+            server_of(Reply(body='{"system": "inbox"}'), None, TOKEN),
+            "it serves 'inbox', not streamvote",
+        ),
+        "nobody is let in": (server_of(WELL, DECLINED, Reply(401, "no")), "failed: login: POST /api/login was answered"),
+        "another database": (server_of(WELL, Reply(500, "relation does not exist"), TOKEN), "unknown: HTTP 500: relation"),
+        "it answers no more": (server_of(WELL, None, TOKEN), "unknown: the connection was closed before an answer"),
+        "it points elsewhere": (server_of(WELL, Reply(301, "", (("Location", "/new"),)), TOKEN), "it points to '/new'"),
+    }.values(),
+)
+def test_a_run_does_not_begin_on_a_server_that_does_not_answer_as_the_system_does(
+    answer: Callable[[Got], Reply | None], said: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        try_it(answer)
+    assert caught.value.message.startswith("--target http://127.0.0.1:")
+    assert said in caught.value.message
+    assert caught.value.hint
+    assert "pw" not in str(caught.value).split()
+
+
+def test_a_run_does_not_begin_where_nobody_listens() -> None:
+    system = SYSTEMS["streamvote"]
+    with serving(server_of(WELL, None, TOKEN)) as site:
+        over = OverHttp(Server(read_origin(site.url, place="here"), system))
+    workload = Workload(system, load_profile(system, "hammer", {}), None, seed=1)
+    with pytest.raises(UsageError, match="connection refused") as caught:
+        try_out(over, workload, World({}, hot_share=0.0, hot_count=1))
+    assert "serve streamvote" in str(caught.value.hint)
