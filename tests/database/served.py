@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
+from integrity.endpoints.answers import decode_return
+from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.login import API_KEY, PASSWORD, decode_token
+from integrity.endpoints.requests import encode_call
 from integrity.endpoints.table import Endpoints
 from integrity.engines.target import Target
 from integrity.history import Returned
@@ -35,9 +37,9 @@ class Server:
         finally:
             connection.close()
 
-    def call(self, endpoints: Endpoints, operation: str, arguments: Mapping[str, Any]) -> tuple[Returned, Any]:
+    def call(self, endpoints: Endpoints, endpoint: Endpoint, arguments: Mapping[str, Any]) -> tuple[Returned, Any]:
         """Make a call as a client does."""
-        request = endpoints.encode(operation, arguments, UUID(int=Random(str(arguments)).getrandbits(128), version=4))
+        request = encode_call(endpoint, arguments, uuid4())
         headers = {**request.headers, **({endpoints.api_key: API_KEY} if endpoints.api_key else {})}
         if request.needs_token:
             assert endpoints.login is not None
@@ -45,7 +47,7 @@ class Server:
             status, _, said = self.ask(login.method, login.target, {**headers, **login.headers}, login.body)
             headers["authorization"] = f"Bearer {decode_token(status, said)}"
         status, told, said = self.ask(request.method, request.target, headers, request.body)
-        return endpoints.decode_return(operation, status, told, said)
+        return decode_return(status, told, said, has_events=endpoint.has_events)
 
 
 @contextmanager

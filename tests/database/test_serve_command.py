@@ -13,6 +13,7 @@ import pytest
 from integrity.cli.main import main
 from integrity.database.namespace import guard
 from integrity.domain import KeyOf, World
+from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.kinds import Kind
 from integrity.engines.target import Target
 from integrity.history import Outcome, Returned
@@ -30,12 +31,11 @@ def seed(target: Target, system: System) -> World:
     return World(keys=read_keys(target, system))
 
 
-def arguments_of(system: System, operation: str, world: World, *, known: bool) -> dict[str, Any]:
+def arguments_of(endpoint: Endpoint, system: System, world: World, *, known: bool) -> dict[str, Any]:
     """Return arguments: of rows that there are, or of none."""
-    assert system.endpoints is not None
-    endpoint, random = system.endpoints.find(operation), Random(operation)
+    random = Random(endpoint.name)
     drawn: dict[str, Any] = {}
-    for name, domain in system.operations[operation].arguments.items():
+    for name, domain in system.operations[endpoint.operation].arguments.items():
         if not isinstance(domain, KeyOf) or (known and world.keys.get(domain.pool)):
             drawn[name] = domain.draw(random, world)
         else:
@@ -44,11 +44,11 @@ def arguments_of(system: System, operation: str, world: World, *, known: bool) -
 
 
 def call_all(server: Server, system: System, world: World, *, known: bool) -> dict[str, tuple[Returned, Any]]:
-    """Return how a call of each operation ended, and what it pushed."""
-    endpoints = system.endpoints
-    assert endpoints is not None
+    """Return how a call by each endpoint ended, and what it pushed."""
+    assert system.endpoints is not None
     return {
-        name: server.call(endpoints, name, arguments_of(system, name, world, known=known)) for name in endpoints.names()
+        endpoint.name: server.call(system.endpoints, endpoint, arguments_of(endpoint, system, world, known=known))
+        for endpoint in system.endpoints.table
     }
 
 
@@ -69,7 +69,7 @@ def test_every_endpoint_answers_and_what_is_wrong_is_refused_until_a_signal_ends
         )
         ended = call_all(server, STREAMVOTE, world, known=True)
         assert no_answers(ended) == {}
-        assert ended["open_stream"][1], "an event that was opened has brought something"
+        assert ended["GET /api/events/{event_id}/updates"][1], "an event that was opened has brought something"
         statuses = [
             server.ask(method, path, {}, body)[0]
             for method, path, body in (
@@ -84,8 +84,8 @@ def test_every_endpoint_answers_and_what_is_wrong_is_refused_until_a_signal_ends
         ]
         assert statuses == [401, 405, 404, 400, 422, 413, 422]
         told = server.ask("GET", "/metrics")[2].decode()
-        votes = sum(ended[name][0].outcome is Outcome.OK for name in ("vote", "tap"))
-        assert f"votes_submitted_total {votes}\n" in told
+        is_taken = ended["POST /api/votes"][0].outcome is Outcome.OK
+        assert f"votes_submitted_total {is_taken:d}\n" in told
         server.process.send_signal(signal.SIGTERM)
         _, words = server.process.communicate(timeout=60)
     assert server.process.returncode == 0

@@ -109,6 +109,7 @@ def test_all_that_shows_a_row_is_there() -> None:
         "ghostpass pilot: sell p95 <= 801",
         "ghostpass nothing: sell p95 <= 800",
         "alert nothing",
+        "POST /api/vote",
         "integrity steal",
         "integrity run smoke --system ghostpass --faster",
         "integrity run nothing --system ghostpass",
@@ -141,7 +142,7 @@ def find_wrong(name: str) -> str:
     if (called := re.fullmatch(r"(\w+) (\w+)", name)) is not None and called[1] in SYSTEMS:
         system = SYSTEMS[called[1]]
         return "" if called[2] in {*system.operations, *system.services} else "no such operation or service"
-    return "" if name in files() or is_path(name) else "no such thing"
+    return "" if name in files() | requests() or is_path(name) else "no such thing"
 
 
 def find_wrong_command(words: list[str]) -> str:
@@ -171,6 +172,18 @@ def files() -> frozenset[str]:
     """Return the names of all invariants and queries."""
     registry, project = Registry(), find_project(ROOT)
     return frozenset({*load_invariants(project, find_operations=registry.operations_of), *load_queries(project)})
+
+
+@cache
+def requests() -> frozenset[str]:
+    """Return what the servers of the systems answer, with method and path, and with their queries."""
+    found = {"GET /health", "GET /metrics"}
+    for system in SYSTEMS.values():
+        assert system.endpoints is not None
+        found |= {text for endpoint in system.endpoints.table for text in (str(endpoint), endpoint.name)}
+        found |= {f"GET {page}" for page in system.endpoints.pages}
+        found |= {f"POST {system.endpoints.login.path}"} if system.endpoints.login else set()
+    return frozenset(found)
 
 
 @cache
