@@ -19,6 +19,7 @@ from integrity.endpoints.answers import RETRY_AFTER_S, WireAnswer, decode_return
 from integrity.endpoints.endpoint import Endpoint, Where
 from integrity.endpoints.login import Login
 from integrity.endpoints.requests import BadRequest, WireRequest, decode_call, encode_call, read_query
+from integrity.endpoints.stream import Stream
 from integrity.errors import UsageError, quote
 from integrity.history import Outcome, Returned
 from integrity.operation import Operation, Rows
@@ -95,6 +96,7 @@ class Endpoints:
         limit: how often one may ask; None: nobody counts.
         counters: name of a metric -> the operation whose calls that are ok it counts.
         pages: path -> HTML that is served beside.
+        streams: what can be kept open; of an operation the first is what clients open.
     """
 
     table: tuple[Endpoint, ...]
@@ -105,6 +107,7 @@ class Endpoints:
     limit: Limit | None = None
     counters: Mapping[str, str] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
+    streams: tuple[Stream, ...] = ()
     _by_operation: dict[str, Endpoint] = field(default_factory=dict, init=False, repr=False, compare=False)
     _by_path: "dict[str, list[Endpoint]]" = field(default_factory=dict, init=False, repr=False, compare=False)
     _patterns: "list[tuple[re.Pattern[str], list[Endpoint]]]" = field(
@@ -124,10 +127,11 @@ class Endpoints:
 
     def check(self, operations: Mapping[str, Operation]) -> None:
         """Raise UsageError where an endpoint is of no operation, or does not carry what its operation takes."""
-        for name in (*self._by_operation, *self.acts, *self.counters.values()):
+        streamed = (stream.operation for stream in self.streams)
+        for name in (*self._by_operation, *self.acts, *self.counters.values(), *streamed):
             if name not in operations:
                 raise UsageError(f"endpoints: there is no operation {quote(name)}", hint=suggest(name, operations))
-        for endpoint in self.table:
+        for endpoint in (*self.table, *(stream.request for stream in self.streams)):
             endpoint.check(operations[endpoint.operation])
             claims = [endpoint.wire_name(name) for name, each in endpoint.arguments.items() if each.where is Where.TOKEN]
             if endpoint.is_authenticated and (self.login is None or not set(claims) <= set(self.login.kinds)):
@@ -148,7 +152,8 @@ class Endpoints:
         known = {each.operation for each in table}
         acts = {name: act for name, act in self.acts.items() if name in operations and act.operation in known}
         counters = {metric: name for metric, name in self.counters.items() if name in operations}
-        return replace(self, table=table, acts=acts, counters=counters)
+        streams = tuple(each for each in self.streams if each.operation in operations)
+        return replace(self, table=table, acts=acts, counters=counters, streams=streams)
 
     def find(self, operation: str) -> Endpoint:
         """Return the endpoint by which a client asks for an operation.
@@ -227,6 +232,19 @@ class Endpoints:
             headers: by names in lower case.
         """
         return decode_return(status, headers, body, has_events=self.find(operation).has_events)
+
+    def check_streams(self, subscriptions: Collection[str]) -> None:
+        """Raise UsageError where a stream is of no subscription: nobody would know what comes down it."""
+        for stream in self.streams:
+            if stream.operation not in subscriptions:
+                raise UsageError(
+                    f"{stream}: operation {stream.operation} opens no subscription",
+                    hint=suggest(stream.operation, subscriptions, always="Name it in System(subscriptions=...)."),
+                )
+
+    def find_stream(self, operation: str) -> Stream | None:
+        """Return the stream that an operation opens; None: there is none."""
+        return next((each for each in self.streams if each.operation == operation), None)
 
     def names(self) -> Iterator[str]:
         """Yield the operations that clients can ask for."""

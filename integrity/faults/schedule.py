@@ -127,7 +127,6 @@ NOT_OVER_HTTP = {
     Need.SESSIONS: "with --target the server has the sessions",
     Need.SERVICES: "with --target the server has the outside services",
     Need.WEBHOOKS: "with --target the server has the outside services",
-    Need.STREAMS: "with --target no streams are driven",
 }
 """What a run whose calls go to a server has not, and why."""
 

@@ -93,6 +93,7 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
     from integrity.serve.application import Application
     from integrity.serve.listening import listen_on, serve, url_of
     from integrity.serve.pool import Pool
+    from integrity.serve.streams import Streams
     from integrity.serve.web import Secrets, make_web
 
     chosen = asked.chosen
@@ -116,5 +117,7 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
             chosen.bug.name if chosen.bug else None,
             asked.may_be_reached,
         )
-        yield from serve(make_web(application, endpoints, known), made, opened, stopping=first_signal)
+        streams = Streams(application, endpoints)
+        web = make_web(application, endpoints, known, streams)
+        yield from serve(web, made, opened, stopping=first_signal, ending=streams.end)
     return ServedSystem(system.name, application.metrics.requests.count, application.left_owed)

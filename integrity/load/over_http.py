@@ -63,8 +63,11 @@ def asked_over_http(system: System, profile: Profile) -> tuple[System, Profile, 
         for name in profile.operations
         if name not in known
     )
+    streamed = tuple(each for each in profile.subscribers if system.endpoints.find_stream(each.operation))
     streams = tuple(
-        NotRun(operation=each.operation, reason="streams are not driven over HTTP") for each in profile.subscribers
+        NotRun(operation=each.operation, reason=f"the streams of {each.name} have no path in the table of endpoints")
+        for each in profile.subscribers
+        if each not in streamed
     )
     swept = tuple(each for each in system.sweeps if each.operation in known)
     unswept = tuple(
@@ -80,18 +83,26 @@ def asked_over_http(system: System, profile: Profile) -> tuple[System, Profile, 
     scales_streams = (
         isinstance(profile, OpenProfile) and profile.steps is not None and profile.steps.scales == "subscribers"
     )
-    if scales_streams:
+    if scales_streams and not streamed:
         raise UsageError(
-            "--target: the steps of this profile are of streams, which are not driven over HTTP",
+            "--target: the steps of this profile are of streams, which have no path in the table of endpoints",
             hint="Run it without --target, or take a profile whose steps are of its rate.",
         )
-    return replace(system, sweeps=swept), _narrowed(profile, known), (*missing, *streams, *unswept)
+    left = _narrowed(profile, known).model_copy(update={"subscribers": streamed})
+    return replace(system, sweeps=swept), left, (*missing, *streams, *unswept)
+
+
+def stream_count(profile: Profile) -> int:
+    """Return how many connections the profile's streams are at most, each one of its own."""
+    steps = profile.steps if isinstance(profile, OpenProfile) else None
+    most = max(steps.factors) if steps is not None and steps.scales == "subscribers" else 1.0
+    return round(sum(each.count for each in profile.subscribers) * most)
 
 
 def _narrowed(profile: Profile, known: Collection[str]) -> Profile:
     if not isinstance(profile, OpenProfile):
         weights = {name: weight for name, weight in profile.weights.items() if name in known}
-        return profile.model_copy(update={"weights": weights, "subscribers": ()})
+        return profile.model_copy(update={"weights": weights})
     streams = []
     for stream in profile.streams:
         left = tuple(name for name in stream.operations if name in known)
@@ -99,7 +110,7 @@ def _narrowed(profile: Profile, known: Collection[str]) -> Profile:
             per_minute = stream.per_minute * len(left) / len(stream.operations)
             streams.append(stream.model_copy(update={"operations": left, "per_minute": per_minute}))
     bursts = tuple(each for each in profile.bursts if each.operation in known)
-    return profile.model_copy(update={"streams": tuple(streams), "bursts": bursts, "subscribers": ()})
+    return profile.model_copy(update={"streams": tuple(streams), "bursts": bursts})
 
 
 def try_out(over: OverHttp, workload: Workload, world: World) -> None:

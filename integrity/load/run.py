@@ -22,7 +22,7 @@ from integrity.load.descriptors import make_room
 from integrity.load.driving import drive
 from integrity.load.end_states import ask_end_states, find_end_states
 from integrity.load.faulting import Faulting, PlannedFaults
-from integrity.load.over_http import OverHttp, try_out
+from integrity.load.over_http import OverHttp, stream_count, try_out
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import count_samples, find_resources
@@ -68,7 +68,7 @@ def play(request: RunRequest) -> Job[EndedRun]:
     planned = PlannedFaults(
         request.faults, request.faults_may_overlap, request.server, request.revive, is_over_http=over is not None
     )
-    make_room(workload.profile.connection_count)
+    make_room(workload.profile.connection_count + (stream_count(workload.profile) if over is not None else 0))
     end_states = find_end_states(request.project, request.profile.thresholds)
     unfinished = find_unfinished(request.project, request.system.name)
     app = find_app_version(request.project)

@@ -1,8 +1,9 @@
 """Subscribers: clients that keep a stream open and write down what it brings.
 
-Opening a stream is a call like any other. While it is open its follow operation is asked again and again for what came
-after the cursor; that is the server's side of the stream and no call of the client's, so it is not in the history; what it
-pushes is. Cut off, a subscriber comes back at its next look, as the same client, and says what it saw last. What it should
+Opening a stream is a call like any other. While it is open a feed (clients/feeds.py) brings what comes: on a database by
+asking the follow operation again and again for what came after the cursor, over the wire by what the server pushes. That is
+the server's side of the stream and no call of the client's, so it is not in the history; what it brings is. Cut off, a
+subscriber comes back at its next look, as the same client, and says what it saw last. What it should
 have seen and did not is told by the gaps between the sequence numbers that it saw.
 """
 
@@ -10,13 +11,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from random import Random
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-from integrity.clients.connection import Connection
-from integrity.clients.driver import Driver
-from integrity.clients.reconnecting import Reconnector
+from integrity.clients.feeds import Feed, Feeds
 from integrity.domain import KeyOf
 from integrity.history import Outcome, Received
 from integrity.load.caller import Caller
@@ -24,9 +22,17 @@ from integrity.load.client import Client, Sources
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.profile import Subscribers as Settings
 from integrity.load.share import WHOLE, Share
-from integrity.operation import Request, Rows
-from integrity.systems.service import Reaction
+from integrity.operation import Rows
 from integrity.systems.system import Subscription
+
+MakeFeeds = Callable[[Settings, Subscription], Feeds]
+
+
+class TakeOf(Protocol):
+    """Takes what a call pushed, and when that came, in microseconds since the epoch; None: now."""
+
+    def __call__(self, operation_id: UUID | None, events: Rows, at_us: int | None = None, /) -> None: ...
+
 
 REFUSED_PAUSE_S = 0.1  # before a stream that could not be opened is tried again
 
@@ -35,7 +41,7 @@ class Subscribers:
     """All subscribers of a run, or a share of each group of them.
 
     Args:
-        connect: makes a connection, not yet open.
+        make_feeds: makes what keeps the streams of one group open.
     """
 
     def __init__(
@@ -45,8 +51,7 @@ class Subscribers:
         *,
         subscriptions: Mapping[str, Subscription],
         seed: int,
-        connect: Callable[[], Connection],
-        reconnector: Reconnector,
+        make_feeds: MakeFeeds,
         share: Share = WHOLE,
     ) -> None:
         self._groups = [
@@ -56,8 +61,7 @@ class Subscribers:
                 caller,
                 come_within_s=each.come_share * _step_s(profile),
                 seed=seed,
-                connect=connect,
-                reconnector=reconnector,
+                feeds=make_feeds(each, subscriptions[each.operation]),
                 share=share,
             )
             for each in profile.subscribers
@@ -93,12 +97,12 @@ class Subscribers:
         for group in self._groups:
             await group.close()
 
-    def abort(self) -> None:
+    async def abort(self) -> None:
         """Cut all streams."""
         for task in self._tasks:
             task.cancel()
         for group in self._groups:
-            group.abort()
+            await group.abort()
 
 
 def _step_s(profile: Profile) -> float:
@@ -108,7 +112,7 @@ def _step_s(profile: Profile) -> float:
 
 
 class _Group:
-    """The subscribers of one entry of the profile, on their shared connections."""
+    """The subscribers of one entry of the profile."""
 
     def __init__(
         self,
@@ -118,24 +122,19 @@ class _Group:
         *,
         come_within_s: float,
         seed: int,
-        connect: Callable[[], Connection],
-        reconnector: Reconnector,
+        feeds: Feeds,
         share: Share = WHOLE,
     ) -> None:
         self.is_settling = False
         self._each_s = come_within_s / settings.count
-        self._reconnector = reconnector
-        self._pauses = Random(f"{seed}/{settings.name}/pauses")
-        connections = share.of(min(settings.connections, settings.count))
-        self._drivers = [Driver(connect(), self._pauses) for _ in range(connections)]
-        self._idle: asyncio.LifoQueue[Driver] = asyncio.LifoQueue()
+        self._feeds = feeds
         self._share, self._count, self._scaled_to = share, settings.count, settings.count
         self._settings, self._subscription, self._caller, self._seed = settings, subscription, caller, seed
         self._members = {number: self._make(number) for number in share.numbers(settings.count)}
 
     def _make(self, number: int) -> "_Subscriber":
         sources = Sources(self._seed, f"{self._settings.name}-{number}")
-        return _Subscriber(self, self._settings, self._subscription, self._caller, sources)
+        return _Subscriber(self, self._settings, self._subscription, self._caller, sources=sources, feed=self._feeds.make())
 
     def scale_to(self, factor: float) -> list[Coroutine[Any, Any, None]]:
         """Return the work of those who come."""
@@ -149,12 +148,12 @@ class _Group:
         return come
 
     async def open(self) -> None:
-        for driver in self._drivers:
-            await driver.connection.open()
-            self._idle.put_nowait(driver)
+        await self._feeds.open()
         if not self._each_s:
-            for member in self._members.values():
-                await member.open()
+            ended = await asyncio.gather(*(member.open() for member in self._members.values()), return_exceptions=True)
+            for error in ended:
+                if isinstance(error, BaseException):
+                    raise error
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
         return self._come(self._members)
@@ -163,37 +162,29 @@ class _Group:
         """Return the work of these, who come one after the other, beginning with the number `first`."""
         return [member.follow(after_s=(number - first) * self._each_s) for number, member in members.items()]
 
-    async def borrow(self) -> Driver:
-        """Return a connected driver; whoever has it gives it back."""
-        driver = await self._idle.get()
-        if not driver.connection.is_open:
-            try:
-                await self._reconnector.ensure(driver.connection, self._pauses)
-            except BaseException:
-                self._idle.put_nowait(driver)
-                raise
-        return driver
-
-    def give_back(self, driver: Driver) -> None:
-        self._idle.put_nowait(driver)
-
     async def close(self) -> None:
-        for driver in self._drivers:
-            await driver.connection.close()
+        await self._feeds.close()
 
-    def abort(self) -> None:
-        for driver in self._drivers:
-            driver.connection.abort()
+    async def abort(self) -> None:
+        await self._feeds.abort()
 
 
 class _Subscriber:
     """One client and its stream."""
 
     def __init__(
-        self, group: _Group, settings: Settings, subscription: Subscription, caller: Caller, sources: Sources
+        self,
+        group: _Group,
+        settings: Settings,
+        subscription: Subscription,
+        caller: Caller,
+        *,
+        sources: Sources,
+        feed: Feed,
     ) -> None:
         self.is_leaving = False
         self._group = group
+        self._feed = feed
         self._settings = settings
         self._subscription = subscription
         self._caller = caller
@@ -219,16 +210,14 @@ class _Subscriber:
         """Open the stream, and take what was missed; return whether it is open."""
         subscription = self._subscription
         arguments = {**self._arguments, subscription.cursor: self._last_seen}
+        name = self._settings.operation
         with self._taking() as take:
-            driver = await self._group.borrow()
-            try:
-                name = self._settings.operation
-                returned = await self._caller.call(driver, self._client, name, arguments, None, push=take)
-            finally:
-                self._group.give_back(driver)
+            returned = await self._feed.open(
+                lambda carrier: self._caller.call(carrier, self._client, name, arguments, None, push=take)
+            )
         if returned.outcome is not Outcome.OK or returned.reply is None:
             return False
-        self._go_on(returned.reply[subscription.cursor])
+        self._go_on(_cursor_of(returned.reply, subscription.cursor))
         return True
 
     async def follow(self, *, after_s: float = 0.0) -> None:
@@ -243,12 +232,13 @@ class _Subscriber:
                 if not is_open and not is_settling:
                     await asyncio.sleep(REFUSED_PAUSE_S)
             if is_open:
-                is_open = await self._look()
+                is_open = await self._look(is_last=is_settling)
             if is_settling or self.is_leaving:
                 return
             disconnect_share = max(self._settings.disconnect_share, self._caller.conduct.disconnect_share)
             if is_open and self._random.random() < disconnect_share:
                 self._caller.conduct.note_disconnect()
+                self._feed.cut()
                 is_open = False  # noticed at the next look: what is sent until then has been missed
             await asyncio.sleep(self._settings.poll_s)
 
@@ -262,24 +252,19 @@ class _Subscriber:
             await asyncio.sleep(min(left_s, self._settings.poll_s))
         return True
 
-    async def _look(self) -> bool:
+    async def _look(self, *, is_last: bool) -> bool:
         """Take what has come since the last look; return whether the stream is still open."""
-        subscription = self._subscription
         stream_id = self._client.operation_id
-        arguments = {**self._arguments, subscription.cursor: self._cursor, "operation_id": stream_id}
+        arguments = {**self._arguments, self._subscription.cursor: self._cursor, "operation_id": stream_id}
         with self._taking() as take:
-            driver = await self._group.borrow()
-            try:
-                returned = await driver.call(
-                    subscription.follow, arguments, _no_request, push=lambda events: take(stream_id, events)
-                )
-            finally:
-                self._group.give_back(driver)
-        if returned.outcome is not Outcome.OK or returned.reply is None:
+            brought = await self._feed.bring(
+                arguments, lambda events, at_us: take(stream_id, events, at_us), is_last=is_last
+            )
+        if brought.cursor is not None:
+            self._go_on(brought.cursor)
+        if not brought.is_open:
             self._measure.broken += 1
-            return False
-        self._go_on(returned.reply[subscription.cursor])
-        return True
+        return brought.is_open
 
     def _go_on(self, cursor: Any) -> None:
         """Take the stream's word for where it stands: what it passes over without showing it is missed."""
@@ -288,13 +273,13 @@ class _Subscriber:
         self._cursor = self._last_seen = cursor
 
     @contextmanager
-    def _taking(self) -> Iterator[Callable[[UUID | None, Rows], None]]:
+    def _taking(self) -> Iterator[TakeOf]:
         """Yield what takes pushed events; they are written down when the call is over."""
         received: list[Received] = []
 
-        def take(operation_id: UUID | None, events: Rows) -> None:
+        def take(operation_id: UUID | None, events: Rows, at_us: int | None = None) -> None:
             assert operation_id is not None
-            now_us = self._caller.clock.now_us()
+            came_at_us = self._caller.clock.now_us() if at_us is None else at_us
             received.extend(
                 Received(
                     operation_id,
@@ -303,7 +288,7 @@ class _Subscriber:
                     event["sequence"],
                     event["event_id"],
                     _microseconds(event["sent_at"]),
-                    now_us,
+                    came_at_us,
                 )
                 for event in events
             )
@@ -323,8 +308,9 @@ class _Subscriber:
             self._last_seen = max(event.sequence, self._last_seen or 0)
 
 
-def _no_request(step: Request) -> Reaction:
-    raise AssertionError(f"a stream asks no outside service, not {step.service}")
+def _cursor_of(reply: Mapping[str, Any], name: str) -> int:
+    cursor: int = reply[name]
+    return cursor
 
 
 def _microseconds(at: datetime | str) -> int:

@@ -13,8 +13,10 @@ from typing import Protocol
 
 from integrity.clients.carrier import Carrier
 from integrity.clients.connection import Connection
+from integrity.clients.feeds import Feeds, PolledFeeds
 from integrity.clients.http import Server
 from integrity.clients.reconnecting import Reconnector
+from integrity.clients.wire_feeds import WireFeeds
 from integrity.domain import Key, World
 from integrity.events import Event
 from integrity.faults.conduct import Conduct
@@ -30,6 +32,7 @@ from integrity.load.interruption import first_signal
 from integrity.load.loop_lag import LoopLag
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile
+from integrity.load.profile import Subscribers as Settings
 from integrity.load.server_record import ServerRecord
 from integrity.load.share import WHOLE, Share
 from integrity.load.subscribers import Subscribers
@@ -40,6 +43,7 @@ from integrity.load.workload import Workload
 from integrity.runs.call_logs import CallLogs
 from integrity.runs.result import Owed
 from integrity.runs.samples import RunSample
+from integrity.systems.system import Subscription
 
 STOPPED_DRAIN_S = 2.0  # of a run that was stopped early
 
@@ -105,6 +109,7 @@ class Work:
         made: Callable[[str, Key], None] | None = None,
         append_sample: AppendSample | None = None,
     ) -> None:
+        self._server = server
         self._carry = server.carry if server is not None else faulting.carry
         self._workload = workload
         self._faulting = faulting
@@ -165,8 +170,7 @@ class Work:
             self.caller,
             subscriptions=self._workload.system.subscriptions,
             seed=self._workload.seed,
-            connect=self._faulting.connect,
-            reconnector=self.reconnector,
+            make_feeds=self._make_feeds,
             share=self._share,
         )
         if isinstance(self.model, OpenLoop):
@@ -191,12 +195,25 @@ class Work:
                 task.cancel()
             await asyncio.wait(watching)
             self.model.abort()
-            self.subscribers.abort()
+            await self.subscribers.abort()
             if self.record is not None:
                 self.record.abort()
         for task in watching:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
+
+    def _make_feeds(self, settings: Settings, subscription: Subscription) -> Feeds:
+        """Return what keeps the streams of a group of subscribers open: a server's own, or polled on the database."""
+        stream = self._server.endpoints.find_stream(settings.operation) if self._server is not None else None
+        if self._server is not None and stream is not None:
+            return WireFeeds(self._server, stream, subscription, self._clock.now_us)
+        return PolledFeeds(
+            subscription,
+            connect=self._faulting.connect,
+            reconnector=self.reconnector,
+            pauses=Random(f"{self._workload.seed}/{settings.name}/pauses"),
+            count=self._share.of(min(settings.connections, settings.count)),
+        )
 
     async def _run_phases(self) -> None:
         profile = self._workload.profile

@@ -82,14 +82,25 @@ class Application:
             is_own: no client asks for it.
         """
         made = operation_id or make_operation_id(time.time_ns() // 1_000_000, self._ids)
-        origin = CausingCall(operation, now_us())
-        asking = Asking(self.record, made, lambda step: self._services.react(step, self._draws, origin))
         returning = self.record.note_call(made, operation, arguments) if is_own else None
+        carried = await self.carry_out(self.operations[operation], arguments, made)
+        if returning is not None:
+            returning(carried.returned)
+        self.metrics.note_call(operation, carried.returned.outcome)
+        return carried
+
+    async def carry_out(
+        self, operation: Operation, arguments: Mapping[str, Any], operation_id: UUID | None = None
+    ) -> Carried:
+        """Carry out an operation that need not be one of the system's; nobody counts or records it."""
+        made = operation_id or make_operation_id(time.time_ns() // 1_000_000, self._ids)
+        origin = CausingCall(operation.name, now_us())
+        asking = Asking(self.record, made, lambda step: self._services.react(step, self._draws, origin))
         events: list[Row] = []
         try:
             async with self.pool.driver() as driver:
                 returned = await driver.call(
-                    self.operations[operation],
+                    operation,
                     {**arguments, "operation_id": made},
                     asking.request,
                     push=events.extend,
@@ -99,9 +110,6 @@ class Application:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "no_connection_free"}, str(error), 1)
         except Unreachable as error:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, error.message, 1)
-        if returning is not None:
-            returning(returned)
-        self.metrics.note_call(operation, returned.outcome)
         return Carried(made, returned, tuple(events))
 
     async def run(self) -> None:

@@ -17,6 +17,12 @@ from integrity.events import Event, Job
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 4096
+UNREAD_MS = 30_000
+"""So long what was sent may wait until the client's machine takes it."""
+
+MESSAGE_BYTES_MOST = 64 * 1024
+"""So long a message of a websocket may be that a client sends."""
+
 END_S = 5
 """So long requests that are under way have at the end."""
 
@@ -46,6 +52,8 @@ def listen_on(host: str, port: int, *, may_be_reached: bool) -> socket.socket:
         )
     made = socket.socket(socket.AF_INET6 if kind.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections have it from here: who does not read is cut off, and not kept
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
     try:
         made.bind((address, port))
         made.listen(BACKLOG)
@@ -80,12 +88,20 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(web: ASGIApp, made: socket.socket, opened: Event, *, stopping: Callable[[Callable[[], Any]], Any]) -> Job[None]:
+def serve(
+    web: ASGIApp,
+    made: socket.socket,
+    opened: Event,
+    *,
+    stopping: Callable[[Callable[[], Any]], Any],
+    ending: Callable[[], None],
+) -> Job[None]:
     """Serve until it is stopped.
 
     Args:
         opened: is told as soon as requests are answered.
         stopping: a context manager that calls what it is given when this is to end.
+        ending: closes what would stay open as long as its clients want.
 
     Raises:
         UsageError: it did not start.
@@ -94,7 +110,8 @@ def serve(web: ASGIApp, made: socket.socket, opened: Event, *, stopping: Callabl
         web,
         loop="none",
         http="auto",  # httptools where it is installed
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES_MOST,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -103,12 +120,15 @@ def serve(web: ASGIApp, made: socket.socket, opened: Event, *, stopping: Callabl
         timeout_keep_alive=75,
         timeout_graceful_shutdown=END_S,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # requests that are none are answered, not told about
+    logging.getLogger("uvicorn.error").setLevel(
+        logging.CRITICAL
+    )  # what is no request, or no UTF-8, is answered, not told about
     server = _Server(config)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
 
         def end() -> None:
+            ending()
             server.should_exit = True
 
         with stopping(partial(loop.call_soon_threadsafe, end)):

@@ -88,6 +88,7 @@ class Metrics:
             operation: Counter(name, f"calls of {operation} that were ok") for name, operation in counters.items()
         }
         self.gauges: list[Gauge] = []
+        self.streams: list[Counter | Gauge | Histogram] = []
 
     def note_call(self, operation: str, outcome: str) -> None:
         """Count a call."""
@@ -98,7 +99,7 @@ class Metrics:
     def render(self) -> str:
         """Return all of them."""
         metrics: tuple[Counter | Gauge | Histogram, ...]
-        metrics = (self.requests, self.tasks, self.calls, *self.named.values(), *self.gauges)
+        metrics = (self.requests, self.tasks, self.calls, *self.named.values(), *self.gauges, *self.streams)
         return "".join(f"{line}\n" for metric in metrics for line in _lines(metric))
 
 

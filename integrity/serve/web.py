@@ -3,7 +3,7 @@
 Starlette
   Observing      request ids, how long each request took, and what nobody foresaw as an answer of JSON
     /health /metrics, login, pages
-    the streams: `extra` routes, for whoever serves websockets and event streams
+    the streams: websockets and event streams, see streams.py
     everything else: the table
 """
 
@@ -13,7 +13,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,12 +21,13 @@ from typing import Any
 import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from integrity.endpoints.answers import encode_return
+from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.login import BYPASS
 from integrity.endpoints.record import CALLS, PASSWORD, PATH, REQUESTS
 from integrity.endpoints.requests import JSON, BadRequest, WireRequest, decode_call
@@ -35,12 +36,16 @@ from integrity.history import Outcome, Returned
 from integrity.serve.application import Application
 from integrity.serve.limiter import Limiter
 from integrity.serve.metrics import CONTENT_TYPE
+from integrity.serve.streams import Streams
 from integrity.serve.tokens import TOKEN_S, Tokens
 
 BODY_S = 30.0
 """So long a client may take to send a body."""
 
 LOGIN_BYTES_MOST = 4_096
+
+ACCESS_TOKEN = "access_token"  # noqa: S105  (a name)
+"""The parameter of a query that a token may be in."""
 
 ROUTE = "integrity.route"
 """In a scope: what metrics call the request."""
@@ -69,13 +74,11 @@ class Secrets:
     bypass: str = field(default="", repr=False)
 
 
-def make_web(
-    application: Application, endpoints: Endpoints, secrets: Secrets, *, extra: Sequence[BaseRoute] = ()
-) -> Starlette:
+def make_web(application: Application, endpoints: Endpoints, secrets: Secrets, streams: Streams | None = None) -> Starlette:
     """Return the web application of a system.
 
     Args:
-        extra: routes that go before the table's: sockets and event streams.
+        streams: its websockets and event streams; None: it has none.
     """
     web = _Web(application, endpoints, secrets)
 
@@ -93,7 +96,8 @@ def make_web(
     if endpoints.login is not None:
         routes.append(Route(endpoints.login.path, web.log_in, methods=["POST"]))
     routes += [Route(path, _page(html)) for path, html in endpoints.pages.items()]
-    routes += [*extra, Route("/{path:path}", web.Calls(web))]
+    routes += streams.routes(web.admit) if streams is not None else []
+    routes.append(Route("/{path:path}", web.Calls(web)))
     fixed = frozenset(each.path for each in routes if isinstance(each, Route))
     return Starlette(
         routes=routes, middleware=[Middleware(_Observing, application=application, fixed=fixed)], lifespan=lifespan
@@ -171,13 +175,27 @@ class _Web:
         answer = self._endpoints.encode_return(endpoint, carried.returned, carried.events, now_s=time.time())
         return Response(answer.body, answer.status, {**answer.headers, "operation-id": str(carried.operation_id)})
 
-    def read_token(self, request: Request) -> Mapping[str, Any]:
+    def admit(self, request: HTTPConnection, endpoint: Endpoint) -> Mapping[str, Any]:
+        """Return what the token of who opens a stream says; a browser's cannot send headers, so the query may have it.
+
+        Raises:
+            BadRequest: he may not.
+        """
+        if not endpoint.is_authenticated:
+            return {}
+        self._check_key(request)
+        return self.read_token(request)
+
+    def read_token(self, request: HTTPConnection) -> Mapping[str, Any]:
         """Return what the bearer token of a request says.
 
         Raises:
             BadRequest: it has none of ours.
         """
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        held = request.headers.get("authorization", "")
+        if not held and ACCESS_TOKEN in request.query_params:
+            held = f"Bearer {request.query_params[ACCESS_TOKEN]}"
+        kind, _, token = held.partition(" ")
         if kind.lower() != "bearer" or not token:
             raise BadRequest(401, "this is for who is logged in: the header Authorization must be Bearer and a token")
         if self._endpoints.api_key and _is_same(token, self._secrets.api_key):
@@ -187,9 +205,9 @@ class _Web:
             raise BadRequest(401, "the bearer token is none of ours, or too old: log in again")
         return claims
 
-    def _check_key(self, request: Request) -> None:
+    def _check_key(self, request: HTTPConnection) -> None:
         name = self._endpoints.api_key
-        if name and not _is_same(request.headers.get(name, ""), self._secrets.api_key):
+        if name and not _is_same(request.headers.get(name) or request.query_params.get(name, ""), self._secrets.api_key):
             raise BadRequest(401, f"the header {name} must hold the service's key", field=name)
 
     def _refuse(self, request: Request, path: str, claims: Mapping[str, Any]) -> Response | None:

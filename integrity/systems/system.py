@@ -182,6 +182,7 @@ class System:
             )
         if self.endpoints is not None:
             self.endpoints.check(self.operations)
+            self.endpoints.check_streams(self.subscriptions)
         if self.is_known:
             # Constraints are left out, compared and told about by name.
             name_constraints(self.metadata)

@@ -13,10 +13,18 @@ from integrity.load.subscribers import Subscribers, _Group, _Subscriber
 from integrity.measure.calls import Measures
 
 
-class Opened:
-    """A caller that counts the streams that are asked for, and a connection that is always there."""
+class Feeds:
+    """Streams whose calls are made, and go nowhere."""
 
-    is_open = True
+    async def open(self, call: Any = None) -> Any:
+        return call and await call(None)
+
+    def make(self) -> "Feeds":
+        return self
+
+
+class Opened:
+    """A caller that counts the streams that are asked for."""
 
     def __init__(self) -> None:
         self.count = self.number = 0
@@ -34,9 +42,6 @@ class Opened:
         self.count += 1
         return SimpleNamespace(outcome=None, reply=None)
 
-    async def open(self) -> None:
-        return
-
 
 @pytest.mark.parametrize(("come_share", "at_once", "after_s"), [(0.0, 5, [0.0] * 5), (0.1, 0, [0.0, 2.0, 4.0, 6.0, 8.0])])
 def test_streams_are_opened_one_after_the_other_over_the_time_in_which_they_come(
@@ -52,8 +57,7 @@ def test_streams_are_opened_one_after_the_other_over_the_time_in_which_they_come
             cast(Caller, caller),
             subscriptions={"listen": cast(Any, SimpleNamespace(cursor="last_sequence"))},
             seed=1,
-            connect=lambda: cast(Any, caller),
-            reconnector=cast(Any, None),
+            make_feeds=lambda *_: cast(Any, Feeds()),
         )
         await subscribers.open()
         works = [work for group in subscribers._groups for work in group.work()]
@@ -69,8 +73,7 @@ def test_streams_are_opened_one_after_the_other_over_the_time_in_which_they_come
 def make(count: int, *, come_within_s: float) -> _Group:
     settings = Settings(name="listeners", operation="listen", count=count, poll_s=0.01)
     given: Any = (settings, SimpleNamespace(cursor="last_sequence"), Opened())
-    nobody: Any = None
-    return _Group(*given, come_within_s=come_within_s, seed=1, connect=lambda: nobody, reconnector=nobody)
+    return _Group(*given, come_within_s=come_within_s, seed=1, feeds=cast(Any, Feeds()))
 
 
 def test_those_of_a_further_step_come_at_the_same_pace_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from integrity.endpoints.endpoint import Endpoint, body, header, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
+from integrity.endpoints.stream import event_stream
 from integrity.endpoints.table import Act, Endpoints
 
 _SENDER = {"participant_id": token()}
@@ -30,4 +31,12 @@ ENDPOINTS = Endpoints(
     acts={"resend_message": Act("send_message")},  # a phone that sends again asks for the same
     declines={"unknown_participant": 404, "no_conversation": 404, "unknown_last_sequence": 422},
     login=Login("/api/login", {"participant_id": Kind.INTEGER, "user_id": Kind.INTEGER}),
+    streams=(
+        event_stream(
+            "/api/messages/events",
+            "open_stream",
+            {**_SENDER, "last_sequence": header("Last-Event-ID", is_optional=True)},
+            event="new_message",
+        ),
+    ),
 )

@@ -3,6 +3,7 @@
 from integrity.endpoints.endpoint import Endpoint, body, header, path, query, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
+from integrity.endpoints.stream import websocket
 from integrity.endpoints.table import Act, Endpoints
 
 _EVENT = {"live_event_id": path("event_id")}
@@ -72,4 +73,12 @@ ENDPOINTS = Endpoints(
     },
     login=Login("/api/login", {"wallet_id": Kind.INTEGER}),
     counters={"votes_submitted_total": "vote"},
+    streams=(
+        websocket(
+            "/api/events/live",
+            "open_stream",
+            {"live_event_id": query("eventId"), "last_sequence": query("lastSequence", is_optional=True)},
+            event="EVENT_UPDATED",
+        ),
+    ),
 )
