@@ -4,7 +4,6 @@ That is said before it begins. What such a limit has is judged all the same, and
 says nothing.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from integrity.load.forecast import expected_calls, expected_compared
@@ -24,10 +23,12 @@ class Spared:
 
     Args:
         why: in words.
+        is_known: that it is so is known beforehand; else it is where there are some samples, and too few.
     """
 
     threshold: Threshold
     why: str
+    is_known: bool = True
 
     def __str__(self) -> str:
         return f"{self.threshold.about} {self.threshold.statistic.replace('_', ' ')} ({self.why})"
@@ -36,27 +37,25 @@ class Spared:
 def find_spared(profile: Profile) -> tuple[Spared, ...]:
     """Return the limits that a shortened profile brings too few calls for.
 
-    Counted are calls that arrive by plan. How many rows will be found, or calls made by others, nobody knows: a limit of
-    rows is spared as far as there are some and too few, none of the others is.
+    Counted are calls that arrive by plan. How many rows will be found, streams opened, or calls made by others, nobody
+    knows: their limits are spared as far as there are some and too few. How soon all is as before is for the plan's length
+    to say.
     """
     if profile.shortened is None:
         return ()
     spared = []
     for each in profile.thresholds:
+        is_counted = each.rows is None and each.group is None and each.operation in (None, *profile.operations)
         if each.of_whole_length:
             spared.append(Spared(each, "of the whole length only"))
+        elif each.kind is Kind.RECOVERY:
+            spared.append(Spared(each, _find_lack_to_compare(profile) or "where too little is seen to tell"))
+        elif each.kind is Kind.RESOURCE:
             continue
-        if each.kind is Kind.RECOVERY:
-            if lack := _find_lack_to_compare(profile):
-                spared.append(Spared(each, lack))
-            continue
-        if each.rows is not None:
-            spared.append(Spared(each, f"unless {counted(each.samples_least, 'row is', 'rows are')} found"))
-            continue
-        is_of_calls = each.kind is not Kind.RESOURCE and each.group is None
-        is_counted = is_of_calls and each.operation in (None, *profile.operations)
-        count = _expected(profile, each.operation) if is_counted else each.samples_least
-        if count < each.samples_least:
+        elif not is_counted:
+            needed = counted(each.samples_least, "row" if each.rows is not None else "sample")
+            spared.append(Spared(each, f"if there are fewer than {needed}", is_known=False))
+        elif (count := _expected(profile, each.operation)) < each.samples_least:
             spared.append(Spared(each, f"about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs"))
     return tuple(spared)
 
@@ -84,16 +83,16 @@ def describe_spared(profile: Profile) -> str:
 
 def with_spared(result: RunResult, profile: Profile) -> RunResult:
     """Return the result with the mark on limits that were not measured and need not be."""
-    least = {_key(each.threshold): each.threshold.samples_least for each in find_spared(profile)}
-    limits = tuple(_marked(each, least) for each in result.thresholds)
+    spared = {_key(each.threshold): each for each in find_spared(profile)}
+    limits = tuple(_marked(each, spared.get(_key(each))) for each in result.thresholds)
     return result.model_copy(update={"thresholds": limits})
 
 
-def _marked(limit: ThresholdResult, least: Mapping[tuple[object, ...], int]) -> ThresholdResult:
-    if limit.state != "not measured" or limit.is_beside_faults or _key(limit) not in least:
+def _marked(limit: ThresholdResult, spared: Spared | None) -> ThresholdResult:
+    if spared is None or limit.state != "not measured" or limit.is_beside_faults:
         return limit
-    # Without any row nobody knows whether there were to be some, and with enough it is for another reason.
-    is_spared = limit.rows is None or 0 < limit.sample_count < least[_key(limit)]
+    # Without any nobody knows whether there were to be some, and with enough it is for another reason.
+    is_spared = spared.is_known or 0 < limit.sample_count < spared.threshold.samples_least
     return limit.model_copy(update={"is_spared": True}) if is_spared else limit
 
 

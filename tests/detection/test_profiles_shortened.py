@@ -47,7 +47,7 @@ def shortened(system: System, name: str) -> Profile:
         return load_profile(system, name, {}, {"duration_s": PLAYED_S})
     factor = max(1.0, profile.duration_s / played_s(profile))
     short = scale(profile, rate=1 / factor, time=factor)
-    spared = [each.threshold for each in find_spared(short)]
+    spared = [each.threshold for each in find_spared(short) if each.is_known]
     held = tuple(each for each in short.thresholds if each not in spared)
     return short.model_copy(update={"thresholds": held, "faults": ()})
 
