@@ -61,6 +61,7 @@ ENDPOINTS = Endpoints(
         ),
         _function("sms-send", "send_sms", {**_CONVERSATION, "body": _TEXT}, to="+15550100"),
         _function("create-checkout", "create_checkout", _BUSINESS, priceId="price_test", quantity=1),
+        _function("check-subscription", "check_subscription", _BUSINESS),
         Endpoint(
             "POST",
             "/storage/v1/object/customer_media/{conversation_id}/file",

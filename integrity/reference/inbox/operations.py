@@ -265,6 +265,18 @@ def create_checkout(*, operation_id: UUID, business_id: int) -> Steps:
     return Ok({"checkout_id": checkout_id, "session_reference": session_reference})
 
 
+def check_subscription(*, operation_id: UUID, business_id: int) -> Steps:
+    """Say whether a business has paid for the service, and by which checkout."""
+    subscription: Rows = yield Statement(
+        """
+        select subscriptions.checkout_id from inbox.subscriptions
+        where subscriptions.business_id = :business_id and subscriptions.status = 'active'
+        """,
+        {"business_id": business_id},
+    )
+    return Ok({"is_active": bool(subscription), "checkout_id": subscription[0]["checkout_id"] if subscription else None})
+
+
 def receive_checkout_webhook(*, operation_id: UUID, checkout_id: int, kind: str) -> Steps:
     """The processor says how a checkout ended, perhaps more than once. The first word counts."""
     return (yield from settle(checkout_id, kind, operation_id))
@@ -381,6 +393,9 @@ OPERATIONS = {
             {"conversation_id": KeyOf("conversations"), "provider_message_id": KeyOf("arrivals"), "body": BODIES},
         ),
         Operation("create_checkout", create_checkout, {"business_id": KeyOf("businesses")}, group="fn:create-checkout"),
+        Operation(
+            "check_subscription", check_subscription, {"business_id": KeyOf("businesses")}, group="fn:check-subscription"
+        ),
         Operation(
             "receive_checkout_webhook",
             receive_checkout_webhook,

@@ -55,6 +55,12 @@ CALLS: Mapping[str, Call] = {
     "a text of another business is not found": Call(
         "search_messages", {"business_id": 2, "term": "order"}, Ok({"message_count": 0})
     ),
+    "a business that has paid is told so": Call(
+        "check_subscription", {"business_id": 1}, Ok({"is_active": True, "checkout_id": 1})
+    ),
+    "a business that has not paid is told so": Call(
+        "check_subscription", {"business_id": 2}, Ok({"is_active": False, "checkout_id": None})
+    ),
     "what is unread is read": Call(
         "mark_read",
         {"conversation_id": 1},

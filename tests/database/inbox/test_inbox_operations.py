@@ -26,7 +26,15 @@ from tests.database.worlds import op, postgres_world
 
 Contents = dict[str, dict[Any, dict[str, Any]]]
 
-ONLY_OK = {"load_dashboard", "load_messages", "search_messages", "resend_queued", "settle_uploads", "create_checkout"}
+ONLY_OK = {
+    "load_dashboard",
+    "load_messages",
+    "search_messages",
+    "resend_queued",
+    "settle_uploads",
+    "create_checkout",
+    "check_subscription",
+}
 SAME_STORY = {"send_email", "send_sms"}  # as send_whatsapp
 
 
