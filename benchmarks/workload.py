@@ -1,12 +1,13 @@
 """How fast `integrity run` is: its closed loop beside pgbench, the same sale on the same server with as many clients.
 
-    python benchmarks/workload.py [--clients 8 32 64] [--seconds 4] [--rounds 5] [--wallets 5000]
+    python benchmarks/workload.py [--clients 8 32 64] [--seconds 4] [--rounds 5] [--wallets 5000] [--processes 2]
 
 Both send what the operation `sell` of ghostpass sends: begin, the terminal, the debit, the sale, its splits, its entries,
 the audit row, commit; prepared, committed durably (synchronous_commit and fsync on). The run records its history and
 measures every call, pgbench does neither. Rounds alternate; printed are medians, and the ratio of each round. What a call
 takes of the processors is that of the client's process: of ours from the first second to the last, without what it
-takes to begin and to end.
+takes to begin and to end. With `--processes 2` each round has a run more, whose clients so many processes share; what a
+call takes is then that of all of them, from when they are started to the end.
 """
 
 import argparse
@@ -66,6 +67,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=4.0)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--wallets", type=int, default=5000)
+    arguments.add_argument("--processes", type=int, default=1)
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = EmbeddedServer(Path(folder) / "postgres")
@@ -91,10 +93,12 @@ def measure(target: Target, folder: Path, chosen: argparse.Namespace) -> None:
 
 
 def compare(target: Target, folder: Path, script: Path, clients: int, chosen: argparse.Namespace) -> None:
-    limits, ours = [], []
+    limits, ours, shared = [], [], []
     for number in range(1, chosen.rounds + 1):
         limits.append(run_pgbench(target, script, clients, chosen.seconds))
         ours.append(run_hammer(target, folder, clients, chosen.seconds, seed=number))
+        if chosen.processes > 1:
+            shared.append(run_hammer(target, folder, clients, chosen.seconds, seed=number, processes=chosen.processes))
         print(f"round {number}: pgbench {limits[-1]}   run {ours[-1]}   {ours[-1].rate / limits[-1].rate:.2f}")
     ratios = [our.rate / limit.rate for our, limit in zip(ours, limits, strict=True)]
     load = os.getloadavg()[0]
@@ -103,6 +107,10 @@ def compare(target: Target, folder: Path, script: Path, clients: int, chosen: ar
     print(f"  integrity run, history on      {median_of(ours)}")
     print(f"  run / pgbench                    {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}]")
     print(f"  most that one process can make {1e6 / median_of(ours).cpu_us:6.0f}/s")
+    if shared:
+        beside = [together.rate / alone.rate for together, alone in zip(shared, ours, strict=True)]
+        print(f"  integrity run --processes {chosen.processes}      {median_of(shared)}")
+        print(f"  beside one process               {statistics.median(beside):.2f} [{min(beside):.2f}-{max(beside):.2f}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,7 @@ def cpu_s_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def run_hammer(target: Target, folder: Path, clients: int, seconds: float, seed: int) -> Speed:
+def run_hammer(target: Target, folder: Path, clients: int, seconds: float, *, seed: int, processes: int = 1) -> Speed:
     """Return how fast it was; all calls must have been ok, or the two did not do the same."""
     profile = load_profile(GHOSTPASS, "sell", OVERRIDES, {"clients": clients, "duration_s": seconds})
     request = RunRequest(
@@ -152,6 +160,7 @@ def run_hammer(target: Target, folder: Path, clients: int, seconds: float, seed:
         target=target,
         project=Project(folder, Settings()),
         seed=seed,
+        processes=processes,
     )
     seen: list[tuple[float, int]] = []
 
@@ -159,8 +168,13 @@ def run_hammer(target: Target, folder: Path, clients: int, seconds: float, seed:
         if isinstance(event, RunAdvanced) and event.phase == "running":
             seen.append((time.process_time(), sum(each.calls for each in event.operations.values())))
 
-    total = run(request, look).result.total
+    result = run(request, look).result
+    total = result.total
     assert total.ok == total.calls, total
+    if processes > 1:
+        assert result.generator is not None
+        used_s = result.generator.cpu_share * result.elapsed_s * (os.cpu_count() or 1)
+        return Speed(total.calls_per_s or 0.0, used_s / total.calls * 1e6)
     (first_s, first_calls), (last_s, last_calls) = seen[0], seen[-1]
     return Speed(total.calls_per_s or 0.0, (last_s - first_s) / (last_calls - first_calls) * 1e6)
 

@@ -100,6 +100,7 @@ def make_result(
         elapsed_s=round(elapsed_s, 3),
         shortened=shortened,
         resumes=settings.resumes,
+        processes=settings.processes,
         ended_at_us=done.ended_at_us,
         operations=tuple(operations),
         groups=tuple(summarize_groups(measures, elapsed_s)),

@@ -155,6 +155,7 @@ def _carry_out(
             pool_size=workload.pool_size if over is None else None,  # the server's own is another
             limits={**workload.system.limits, **read_limits(begun.record.project)},
             read_loop_lag_ms=work.take_worst_lag_ms,
+            own_others=work.process_ids,
         )
         with monitor:
             yield from drive(work)

@@ -5,7 +5,7 @@ this is what each of them does with its share (shards/).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -282,6 +282,10 @@ class Work:
     def _outstanding(self) -> int:
         """Deliveries that are owed, here and by the server."""
         return self.caller.deliveries.outstanding + (self.record.owed if self.record is not None else 0)
+
+    def process_ids(self) -> Sequence[int]:
+        """Return the ids of other processes that make the calls: none does."""
+        return ()
 
     def take_worst_lag_ms(self) -> float | None:
         """Return the loop's worst lag since this was last asked, from another thread."""

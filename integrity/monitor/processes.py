@@ -9,7 +9,7 @@ as long. Where there is no /proc no process is measured, and that is noted.
 import os
 import resource
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,12 +43,14 @@ class Process:
         name: what it is called in samples, e.g. "database".
         has_children: its children and theirs are counted with it.
         is_followed: what is started in its place when it has ended is watched on, as a restart.
+        others: gives the ids of others that are counted with it.
     """
 
     name: str
     pid: int
     has_children: bool = True
     is_followed: bool = True
+    others: Callable[[], Sequence[int]] = tuple
 
 
 def start_mark(pid: int) -> str | None:
@@ -157,7 +159,7 @@ class ProcessWatch:
         if watched.mark is None:
             return found
         watched.seen_s = looked_s
-        pids = [process.pid, *(_descendants(process.pid) if process.has_children else ())]
+        pids = [process.pid, *(_descendants(process.pid) if process.has_children else ()), *process.others()]
         try:
             measured = _measure(pids, has_children=process.has_children)
         except _GONE:

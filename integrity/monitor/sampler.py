@@ -13,7 +13,7 @@ What it costs is measured by benchmarks/monitor.py.
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -67,6 +67,7 @@ class Monitor:
         file: gets the facts and the samples as JSON lines; None: they are kept in memory only.
         pool_size: of the connections that the application shares; None: no such limit.
         limits: of the project, and of the plan of the system that is run, by name, in place of our own.
+        own_others: gives the ids of processes that are counted with this one.
         read_loop_lag_ms: gives the worst lag of our event loop since it was last asked.
         listener: is told each sample, on the monitor's thread.
     """
@@ -82,10 +83,12 @@ class Monitor:
         pool_size: int | None = None,
         limits: Mapping[str, PlannedLimit] = NO_PLAN,
         read_loop_lag_ms: Callable[[], float | None] | None = None,
+        own_others: Callable[[], Sequence[int]] = tuple,
         listener: Listener | None = None,
     ) -> None:
         self._watch = DatabaseWatch(target) if target is not None and target.engine.has_server else None
-        own = (Process(OWN, os.getpid(), has_children=False, is_followed=False),) if own_process else ()
+        us = Process(OWN, os.getpid(), has_children=False, is_followed=False, others=own_others)
+        own = (us,) if own_process else ()
         self._processes = ProcessWatch((*application.processes, *own))
         self._log_paths = application.logs
         self._logs: list[LogWatch] = []

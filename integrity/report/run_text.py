@@ -52,7 +52,8 @@ def write_headline(event: Event) -> None:
         over = f"over HTTP to {asked.over}, " if asked.over is not None else ""
         said = (
             f"{asked.system.name} {asked.profile_name}: {profile.title}; {counted(profile.clients, 'client')} on "
-            f"{counted(profile.connection_count, 'connection')}, {_planned_length(profile)}, seed {asked.seed}, "
+            f"{counted(profile.connection_count, 'connection')}{_by_several(asked)}, {_planned_length(profile)}, "
+            f"seed {asked.seed}, "
             f"{_planted(asked)}, {over}{name_database(str(asked.target))}"
         )
         write_note(fold(said))
@@ -62,6 +63,10 @@ def write_headline(event: Event) -> None:
             write_note(fold(f"{asked.profile_name} is shortened, so it passes though these are not measured: {spared}."))
         for line in (*describe(profile), *(f"{asked.profile_name} {doubt}." for doubt in find_doubts(profile))):
             write_note(fold(line))
+
+
+def _by_several(asked: RunRequest) -> str:
+    return f" of {asked.processes} processes" if asked.processes > 1 else ""
 
 
 def _planted(asked: RunRequest) -> str:

@@ -257,6 +257,7 @@ class RunResult(Document):
         groups: those that the system has.
         settled_at_us: when nothing was owed any more; None: time or the database cut that off.
         resumes: the run that it goes on with, whose figures are not in it; empty: none.
+        processes: that made its calls.
         shortened: None: it was as long as its plan, or longer.
         arrivals: None of a closed loop.
         not_run: the operations that were left out of it.
@@ -289,6 +290,7 @@ class RunResult(Document):
     elapsed_s: float
     shortened: Shortened | None = None
     resumes: str = ""
+    processes: int = 1
     ended_at_us: int
     operations: tuple[OperationResult, ...]
     groups: tuple[GroupResult, ...] = ()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.exit_codes import ExitCode
 from integrity.history import Outcome, decode
+from integrity.load.arrivals import schedule
+from integrity.load.profile import OpenProfile, load_profile
 from integrity.load.request import EndedRun
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.project import Project, Settings
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.reference.inbox.system import INBOX
 from integrity.reference.safebox.system import SAFEBOX
-from integrity.runs.histories import open_calls
+from integrity.reference.streamvote.system import STREAMVOTE
+from integrity.runs.histories import open_calls, open_received
 from integrity.runs.result import Owed
 from integrity.systems.system import System
 from tests.detection.worlds import judge, make_seeded, violated
@@ -70,6 +74,36 @@ def test_a_run_of_two_processes_is_one_run_over_all_their_calls(
     assert [each & set(range(5)) for each in numbers] == [{0, 2, 4}, {1, 3}]
     assert violated(judge(target, Project(tmp_path, Settings()), system)) == set()
     assert children_of(os.getpid()) == []
+
+
+def test_arrivals_streams_and_faults_of_a_run_reach_all_its_processes(server: EmbeddedServer, tmp_path: Path) -> None:
+    """Every arrival comes once; a fault on the wire, of clients, of services and of streams acts on both, and heals."""
+    target = make_seeded(server, STREAMVOTE, "processes_faults")
+    faults = [
+        "stream_disconnect:share=1@0.5-1.2",
+        "connection_reset:share=1,every_s=0@1.4-1.6",
+        "client_crash:share=1@1.8-2.4",
+        "service_error:share=1@2.6-3.4",
+    ]
+
+    ended = play(target, STREAMVOTE, tmp_path, "smoke", duration_s=4.0, connections=4, faults=faults)
+
+    result, profile = ended.result, load_profile(STREAMVOTE, "smoke", {}, {"duration_s": 4.0, "connections": 4})
+    assert isinstance(profile, OpenProfile)
+    assert result.arrivals is not None
+    assert result.arrivals.offered == sum(1 for _ in takewhile(lambda each: each.at_s < 4.0, schedule(profile, 1)))
+    assert {each.fault: bool(sum(each.did.values())) for each in result.faults} == {
+        "stream_disconnect": True,
+        "connection_reset": True,
+        "client_crash": True,
+        "service_error": True,
+    }
+    # Both lose their connections, and both have streams that bring what was sent.
+    assert result.faults[1].did["connections reset"] == 4 + sum(each.connections for each in profile.subscribers)
+    with open_received(ended.folder) as received:
+        listeners = {event.client for event in received}
+    assert {client % 2 for client in listeners} == {0, 1}
+    assert violated(judge(target, Project(tmp_path, Settings()), STREAMVOTE)) == set()
 
 
 def calls_of(ended: EndedRun, process: int) -> list[Any]:

@@ -51,6 +51,19 @@ def told(*moments: ProcessSample) -> list[tuple[str, str, str]]:
     return [(alert.level, alert.name, alert.sentence) for alert in find_alerts({"named_processes": ["app"]}, samples)]
 
 
+def test_processes_that_make_the_calls_of_a_run_are_counted_with_its_own(start: Start) -> None:
+    one, others = start(), [start(), start()]
+    pids: list[int] = []
+    watch = ProcessWatch([Process("integrity", one.pid, has_children=False, is_followed=False, others=lambda: pids)])
+    (alone,) = watch.sample(is_full=True)
+    pids += [other.pid for other in others]
+    (together,) = watch.sample(is_full=True)
+    assert (alone["processes"], together["processes"]) == (1, 3)
+    assert together["descriptors"] >= 3 * alone["descriptors"]
+    end(others[0])
+    assert watch.sample(is_full=True)[0]["is_alive"]
+
+
 def test_what_is_started_in_place_of_a_process_that_ended_is_watched_on_and_both_are_told(start: Start) -> None:
     sibling, first = start(), start()  # the same command, and there before: not started in its place
     watch = ProcessWatch([Process("app", first.pid)])

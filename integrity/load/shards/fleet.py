@@ -88,8 +88,8 @@ class Fleet:
 
     @property
     def ids(self) -> list[int]:
-        """The ids of the processes."""
-        return [each.process.pid for each in self._started.values()]
+        """The ids of the processes, from another thread, too."""
+        return [each.process.pid for each in list(self._started.values())]
 
     def tell(self, kind: str, *what: Any, but: int | None = None) -> None:
         """Tell all of them, but for one."""

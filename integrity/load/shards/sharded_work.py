@@ -86,19 +86,7 @@ class ShardedWork:
         self._pieces = Pieces(workload.profile) if isinstance(workload.profile, OpenProfile) else None
         self._is_drawing = True
         self._reviving = asyncio.Lock()
-
-    @property
-    def told(self) -> "asyncio.Queue[Event]":
-        """What is to be told of it."""
-        return self.watching.told
-
-    @property
-    def process_ids(self) -> Sequence[int]:
-        """Those that make the calls."""
-        return self._fleet.ids
-
-    async def run(self) -> None:
-        self._gathering = Gathering(range(self._count))
+        self._gathering = Gathering(range(count))
         handlers: dict[str, Callable[..., Any]] = {
             "reach": self._gathering.reach,
             "piece": self._piece,
@@ -108,6 +96,17 @@ class ShardedWork:
             "failed": self._take_failure,
         }
         self._fleet = Fleet(handlers, lost=self._lose, failed=self._fail)
+
+    @property
+    def told(self) -> "asyncio.Queue[Event]":
+        """What is to be told of it."""
+        return self.watching.told
+
+    def process_ids(self) -> Sequence[int]:
+        """Return the ids of the processes that make the calls, as far as they have been started and have not ended."""
+        return self._fleet.ids
+
+    async def run(self) -> None:
         await self._faulting.open()
         try:
             await self._fleet.start(self._orders())
