@@ -18,6 +18,7 @@ from integrity.load.arrivals import Arrival, schedule
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
 from integrity.load.company import Alone, Company
+from integrity.load.idle import IdleCarriers
 from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces, PlayedSchedule
 from integrity.load.profile import OpenProfile
 from integrity.load.shape import Pace
@@ -72,7 +73,7 @@ class OpenLoop:
         self._turns: dict[tuple[int, str], int] = {}
         self._senders: list[Client] = []
         self._carriers = [carry(Random(f"{seed}/pauses/{n}")) for n in share.numbers(profile.connections)]
-        self._idle: asyncio.LifoQueue[Carrier] = asyncio.LifoQueue()  # last in first out: the warm ones first
+        self._idle = IdleCarriers()
 
     def _make_sessions(self) -> list[Client]:
         """Return people with what is theirs: the pools' shared keys go to several.
@@ -96,7 +97,7 @@ class OpenLoop:
         """Connect the whole pool."""
         for carrier in self._carriers:
             await carrier.connection.open()
-            self._idle.put_nowait(carrier)
+            self._idle.put(carrier)
 
     async def run(self) -> None:
         """Make every call of the schedule, and set stopping at its end; return when the last call has returned.
@@ -217,7 +218,7 @@ class OpenLoop:
             try:
                 await self._caller.call(carrier, client, operation, arguments, intended_at_us)
             finally:
-                self._idle.put_nowait(carrier)
+                self._idle.put(carrier)
         finally:
             self._is_busy[session] = 0
 
@@ -241,7 +242,7 @@ class OpenLoop:
         try:
             await self._caller.deliver(carrier, client, due)
         finally:
-            self._idle.put_nowait(carrier)
+            self._idle.put(carrier)
             self._senders.append(client)
 
     async def _borrow(self, client: Client, intended_at_us: int) -> Carrier:
@@ -254,7 +255,7 @@ class OpenLoop:
                 try:
                     await self._reconnector.ensure(carrier.connection, self._dispatch.pauses)
                 except BaseException:
-                    self._idle.put_nowait(carrier)
+                    self._idle.put(carrier)
                     raise
         finally:
             del waiting[client.number]

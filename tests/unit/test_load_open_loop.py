@@ -9,6 +9,7 @@ from integrity.domain import World
 from integrity.history import Outcome, Returned
 from integrity.load.caller import Caller
 from integrity.load.client import Clock
+from integrity.load.idle import IdleCarriers
 from integrity.load.open_loop import OpenLoop
 from integrity.load.profile import OpenProfile, load_profile
 from integrity.reference.ghostpass.system import GHOSTPASS
@@ -124,3 +125,34 @@ def test_a_call_that_waited_for_a_connection_is_under_way_since_it_was_to_be_mad
     since_us, healed_us = asyncio.run(act())
     assert since_us is not None
     assert since_us < healed_us
+
+
+def test_who_waits_longest_for_a_connection_gets_the_next_and_nobody_who_comes_passes_by() -> None:
+    """Whoever came as one was given back took it, and who had waited went behind all others: for 45 s, and these 15."""
+
+    async def act() -> list[str]:
+        idle, served = IdleCarriers(), list[str]()
+        carrier: Any = OneConnection()
+
+        async def use(name: str) -> None:
+            got = await idle.get()
+            served.append(name)
+            await asyncio.sleep(0)
+            idle.put(got)
+
+        idle.put(carrier)
+        first = await idle.get()
+        waiting = [asyncio.create_task(use(name)) for name in ("a", "gone", "b")]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        idle.put(first)
+        waiting += [asyncio.create_task(use("late"))]
+        given_up = asyncio.create_task(use("given up as it got one"))
+        while "late" not in served:  # noqa: ASYNC110  nothing tells of it
+            await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([*waiting, given_up])
+        assert await idle.get() is carrier
+        return served
+
+    assert asyncio.run(act())[:3] == ["a", "b", "late"]
