@@ -140,13 +140,3 @@ def test_what_cannot_be_served_is_refused_with_the_next_step(
     captured = capsys.readouterr()
     assert (ended.value.code, captured.out) == (2, "")
     assert says in " ".join(captured.err.split())
-
-
-def test_without_its_extra_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("integrity.jobs.serve.PACKAGES", ("no_such_package",))
-    with pytest.raises(SystemExit) as ended:
-        main(["serve", "streamvote", "--database", "sqlite:///none.db"])
-    assert ended.value.code == 2
-    assert "pip install 'integrity[http]'" in capsys.readouterr().err
