@@ -26,7 +26,10 @@ WAIT_S_MOST = 600
 @click.option("--reachable-by-others", "may_be_reached", is_flag=True, help="Allow a --host that is not loopback.")
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system is served.")
 @click.option(
-    "--profile", "profile_name", metavar="NAME", help="Let outside services behave as it says; default: well, at once."
+    "--profile",
+    "profile_name",
+    metavar="NAME",
+    help="Let outside services behave, and processes die in calls, as it says; default: well, none.",
 )
 @click.option("--connections", type=Integer(1, CONNECTIONS_MOST), default=20, show_default=True, help="Of the pool.")
 @click.option(

@@ -30,6 +30,20 @@ class Abandon:
     in_flight: bool = False
 
 
+STEPS_MOST = 10
+"""Who dies does so after so many steps at most; the longest operation of a system has about as many."""
+
+
+def draw_death(random: Random) -> Abandon:
+    """Return how somebody dies in a call.
+
+    Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
+    """
+    after = int(random.random() * STEPS_MOST)
+    where = random.random()
+    return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
+
+
 class Link(Protocol):
     """What a carrier goes by."""
 

@@ -25,6 +25,9 @@ from integrity.value import told
 ATTEMPTS = "attempts"
 """The header that says how often a call was begun, where that is more than once."""
 
+ABANDONED = "abandoned"
+"""The header of an answer to a call in which a process was made to die: no failure of the system's."""
+
 RETRY_AFTER_S = 1
 """When to ask again where nobody knows better."""
 
@@ -61,6 +64,8 @@ def encode_return(
     headers = {"content-type": JSON}
     if returned.attempts > 1:
         headers[ATTEMPTS] = str(returned.attempts)
+    if returned.was_abandoned:
+        headers[ABANDONED] = "true"
     outcome, reply = returned.outcome, returned.reply or {}
     if outcome is Outcome.OK:
         told_of = {**reply, "events": [_spell_event(each) for each in events]} if events is not None else reply
@@ -96,7 +101,7 @@ def decode_return(
         return Returned(*_of_a_stranger(status, body), attempts), ()
     error = str(said.pop("error", ""))
     reply = said if outcome in (Outcome.DECLINED, Outcome.UNAVAILABLE) else None
-    return Returned(outcome, reply, error, attempts), ()
+    return Returned(outcome, reply, error, attempts, was_abandoned=ABANDONED in headers), ()
 
 
 def _status(returned: Returned, declines: Mapping[str, int]) -> int:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from integrity.clients.connection import make_connection
@@ -30,6 +30,7 @@ class ServeAsked:
 
     Args:
         services: how the system's outside services behave; those that are not named behave well.
+        dying: of an operation's calls, how many end as a process that serves them dies half way; None: none.
         connections: of the pool.
         wait_s: how long a request waits for one of them.
         may_be_reached: from other machines.
@@ -43,6 +44,7 @@ class ServeAsked:
     port: int
     may_be_reached: bool
     seed: int
+    dying: Callable[[str], float] | None = None
 
 
 def choose_served(
@@ -79,7 +81,8 @@ def choose_served(
     profile = sized.profile.model_copy(update={option: connections})
     chosen = ChosenRun(system=system, profile_name=named, profile=profile, faults=(), bug=sized.bug)
     services = profile.services if profile_name else {}
-    return ServeAsked(chosen, services, connections, wait_s, host, port, may_be_reached, seed)
+    dying = profile.abandon_share if profile_name else None
+    return ServeAsked(chosen, services, connections, wait_s, host, port, may_be_reached, seed, dying)
 
 
 def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None) -> Job[ServedSystem]:
@@ -107,7 +110,13 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
         database.prepare()
         pool = Pool(lambda: make_connection(target, system.schemas), size=asked.connections, wait_s=asked.wait_s)
         application = Application(
-            system, pool, bug=chosen.bug, services=asked.services, seed=asked.seed, counters=endpoints.counters
+            system,
+            pool,
+            bug=chosen.bug,
+            services=asked.services,
+            seed=asked.seed,
+            counters=endpoints.counters,
+            dying=asked.dying,
         )
         known = Secrets(password_of(), api_key_of(), secrets.token_bytes(32), os.environ.get(BYPASS_NAME, ""))
         opened = ServerOpened(

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Protocol
 from uuid import UUID
 
-from integrity.clients.carrier import Abandon, Carrier
+from integrity.clients.carrier import Abandon, Carrier, draw_death
 from integrity.clients.deliveries import CausingCall, Deliveries, Due
 from integrity.clients.services import ServiceDesk
 from integrity.domain import Key, World
@@ -32,9 +32,6 @@ from integrity.measure.calls import Measures
 from integrity.operation import Operation, Rows
 from integrity.systems.service import Delivery
 from integrity.systems.system import System
-
-ABANDON_STEPS_MOST = 10
-"""The client dies after so many steps at most; the longest operation of a system has about as many."""
 
 STATEMENT_ENDED = "57014"
 """SQLSTATE of a statement that was cancelled, e.g. because it took too long."""
@@ -288,14 +285,12 @@ class Caller:
         if not share:
             return None
         is_due = random.random() < share
-        after = int(random.random() * ABANDON_STEPS_MOST)
-        where = random.random()
+        death = draw_death(random)
         if not is_due or not self.is_abandoning:
             return None
         if share > self._profile.abandon_share(operation):
             self.conduct.counts["clients that were to die"] += 1
-        # Half of them die just after a commit: what an operation still meant to do then is what it forgot to secure.
-        return Abandon(None) if where < 0.5 else Abandon(after, in_flight=where < 0.75)
+        return death
 
     def _replay(self, due: Due, random: Random, now_us: int) -> None:
         """Send what was answered once more, where a fault asks for it."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import Any
 from uuid import UUID
 
+from integrity.clients.carrier import Abandon, draw_death
 from integrity.clients.deliveries import CausingCall, Deliveries, Due
 from integrity.clients.services import Services
 from integrity.errors import Unreachable
@@ -41,6 +42,7 @@ class Application:
         bug: planted; None: the sound system.
         services: how outside services behave; those that are not named behave well.
         seed: of what they draw.
+        dying: of an operation's calls, how many end as a process that serves them dies half way.
 
     Attributes:
         left_owed: at the end, webhooks and jobs that nobody will make any more.
@@ -55,6 +57,7 @@ class Application:
         services: Mapping[str, ServiceSettings] = {},
         seed: int = 1,
         counters: Mapping[str, str] = {},
+        dying: Callable[[str], float] | None = None,
     ) -> None:
         self.system = system
         self.operations: Mapping[str, Operation] = system.operations_with(bug)
@@ -65,6 +68,8 @@ class Application:
         self._conduct = Conduct(services, system.services)
         self._services = Services(system, self._conduct, self.deliveries, now_us)
         self._draws = Random(f"{seed}/services")
+        self._deaths = Random(f"{seed}/deaths")
+        self._dying = dying
         self._ids = SystemRandom()
         self._tasks: set[asyncio.Task[None]] = set()
         self._free = asyncio.Semaphore(max(1, pool.size // 2))  # of the pool for webhooks: the rest is for who waits
@@ -103,6 +108,7 @@ class Application:
                     operation,
                     {**arguments, "operation_id": made},
                     asking.request,
+                    self._draw_death(operation.name),
                     push=events.extend,
                     answered=asking.answered,
                 )
@@ -111,6 +117,11 @@ class Application:
         except Unreachable as error:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, error.message, 1)
         return Carried(made, returned, tuple(events))
+
+    def _draw_death(self, operation: str) -> Abandon | None:
+        if self._dying is None or operation not in self.operations:  # it is what follows a stream
+            return None
+        return draw_death(self._deaths) if self._deaths.random() < self._dying(operation) else None
 
     async def run(self) -> None:
         """Deliver what outside services owe, as it comes due, until this is cancelled."""

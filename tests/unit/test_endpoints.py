@@ -111,7 +111,8 @@ REPLIES: dict[Outcome, st.SearchStrategy[Any]] = {
 def returns(draw: st.DrawFn) -> Returned:
     outcome = draw(st.sampled_from(Outcome))
     error = "" if outcome.is_answer else draw(ERRORS)
-    return Returned(outcome, draw(REPLIES[outcome]), error, draw(st.integers(1, 20)))
+    died = outcome in (Outcome.FAILED, Outcome.UNKNOWN) and draw(st.booleans())
+    return Returned(outcome, draw(REPLIES[outcome]), error, draw(st.integers(1, 20)), was_abandoned=died)
 
 
 @settings(max_examples=60, deadline=None)

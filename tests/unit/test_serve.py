@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
+from integrity.endpoints.answers import encode_return
 from integrity.endpoints.endpoint import Endpoint, body, length, path, query, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
@@ -325,6 +326,18 @@ async def test_a_webhook_is_delivered_until_it_is_answered(served: Served) -> No
     for wrong in ({}, {"integrity_password": "guessed"}):
         status, _, said = await served.ask("GET", "/integrity/record", **wrong)
         assert (status, "must hold the password" in str(said), PASSWORD in str(said)) == (401, True, False)
+
+
+@played
+async def test_a_process_that_is_made_to_die_in_a_call_does_so_and_the_answer_says_it(served: Served) -> None:
+    assert SYSTEM.endpoints is not None
+    application = Application(SYSTEM, served.pool, dying=lambda operation: float(operation == "show"))
+    carried = [await application.call("show", {"wallet_id": 7}) for _ in range(20)]
+    told = [encode_return(each.returned) for each in carried if each.returned.was_abandoned]
+    assert told, "a call of few steps may end before it"
+    assert {each.headers.get("abandoned") for each in told} == {"true"}
+    assert {each.status for each in told} <= {500, 504}
+    assert not (await application.call("store", {"size": 1})).returned.was_abandoned
 
 
 @played
