@@ -145,8 +145,8 @@ def test_who_waits_longest_for_a_connection_gets_the_next_and_nobody_who_comes_p
         waiting = [asyncio.create_task(use(name)) for name in ("a", "gone", "b")]
         await asyncio.sleep(0)
         waiting[1].cancel()
+        waiting += [asyncio.create_task(use("late"))]  # it asks in this moment, and runs before who is woken
         idle.put(first)
-        waiting += [asyncio.create_task(use("late"))]
         given_up = asyncio.create_task(use("given up as it got one"))
         while "late" not in served:  # noqa: ASYNC110  nothing tells of it
             await asyncio.sleep(0)
