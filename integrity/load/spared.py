@@ -91,8 +91,10 @@ def with_spared(result: RunResult, profile: Profile) -> RunResult:
 def _marked(limit: ThresholdResult, spared: Spared | None) -> ThresholdResult:
     if spared is None or limit.state != "not measured" or limit.is_beside_faults:
         return limit
-    # Without any nobody knows whether there were to be some, and with enough it is for another reason.
-    is_spared = spared.is_known or 0 < limit.sample_count < spared.threshold.samples_least
+    # Without any nobody knows whether there were to be some, but for streams, which stay open; with enough it is for
+    # another reason.
+    least = 0 if limit.statistic == "broken_share" else 1
+    is_spared = spared.is_known or least <= limit.sample_count < spared.threshold.samples_least
     return limit.model_copy(update={"is_spared": True}) if is_spared else limit
 
 

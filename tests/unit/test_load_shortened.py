@@ -8,11 +8,13 @@ from integrity.load.phases import Ladder, Phase, PhaseLog
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.load.shape import CLAIM_STEP_S_LEAST
 from integrity.load.shape_result import _search, _sweep
+from integrity.load.spared import with_spared
 from integrity.load.suite import Suite, plan_suite
 from integrity.load.thresholds import Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution
 from integrity.reference.ghostpass.system import GHOSTPASS
+from integrity.reference.instainstru.system import INSTAINSTRU
 from integrity.reference.streamvote.system import STREAMVOTE
 from integrity.report.run_text import render_run
 from integrity.report.suite_text import render_plan
@@ -146,3 +148,17 @@ def test_the_mark_is_of_what_ran() -> None:
     assert Shortened.of(600.0, 600.0) is None
     assert Shortened.of(599.99, 600.0) is None
     assert Shortened.of(4.2, 600.0) == Shortened(ran_s=4.2, plan_s=600.0)
+
+
+def test_where_no_stream_was_opened_anew_their_breaking_need_not_be_measured_and_their_lag_must() -> None:
+    """The first load of a search of a minute opens none: they are there, and stay."""
+    profile = load_profile(INSTAINSTRU, "stress", {}, {"duration_s": 60})
+    limits: dict[str, Threshold] = {each.statistic: each for each in profile.thresholds if each.operation == "open_stream"}
+    of = ("operation", "group", "rows", "statistic", "within_ms", "most", "warning", "critical", "least", "source")
+    results = [
+        {name: getattr(limits[statistic], name) for name in of}
+        | {"measured": None, "sample_count": count, "state": "not measured", "reason": ""}
+        for statistic, count in (("broken_share", 0), ("broken_share", 8), ("lag_p95", 0), ("lag_p95", 8))
+    ]
+    marked = with_spared(make_result(thresholds=results), profile)
+    assert [each.is_spared for each in marked.thresholds] == [True, True, False, True]
