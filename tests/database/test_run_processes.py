@@ -111,10 +111,10 @@ def calls_of(ended: EndedRun, process: int) -> list[Any]:
         return list(decode(lines, place=f"history-{process}"))
 
 
-def children_of(pid: int) -> list[str]:
-    """Return the processes that make calls for a run of this one, with their ids in front."""
-    found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    return [line for line in found.stdout.splitlines() if "load.shards" in line]
+def children_of(pid: int) -> list[int]:
+    """Return the processes that make calls for a run of this one."""
+    children = [int(each) for task in Path(f"/proc/{pid}/task").glob("*/children") for each in task.read_text().split()]
+    return [each for each in children if is_running(each) and b"load.shards" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 @pytest.fixture
