@@ -52,6 +52,8 @@ def find_spared(profile: Profile) -> tuple[Spared, ...]:
             spared.append(Spared(each, _find_lack_to_compare(profile) or "where too little is seen to tell"))
         elif each.kind is Kind.RESOURCE:
             continue
+        elif each.samples_least <= 1:
+            continue  # it is judged on whatever there is
         elif not is_counted:
             needed = counted(each.samples_least, "row" if each.rows is not None else "sample")
             spared.append(Spared(each, f"if there are fewer than {needed}", is_known=False))
