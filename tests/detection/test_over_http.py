@@ -32,6 +32,7 @@ def test_a_sound_server_is_silent(
     assert (result.state, result.unheard, result.over) == ("finished", "", server.url)
     assert result.total.ok > SOUND_CALLS / 4
     assert result.settled_at_us is not None
+    assert [each.operation for each in result.streams if each.received] == [*system.subscriptions]
     assert violated(judge(target, project, system)) == set()
 
 
