@@ -218,22 +218,20 @@ class WireLine:
             headers = await self._log_in(asked)
         except (Refused, Unanswered) as error:
             return Returned(Outcome.FAILED, None, f"login: {error}", 1)
-        is_sent = False
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 messages = await self._connect(asked, headers)
-                is_sent = True
                 return await self._read_opening(messages, push)
         except _Answered as refusal:
             if refusal.answer.status == UNAUTHORIZED:
                 server.forget(asked)
             return decode_return(refusal.answer.status, refusal.answer.headers, refusal.answer.body)[0]
-        except aiohttp.ClientConnectorError as error:
-            return Returned(Outcome.FAILED, None, str(error.strerror or error), 1)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was sent
+            return Returned(Outcome.FAILED, None, f"no connection: {getattr(error, 'strerror', None) or error}", 1)
         except (aiohttp.ClientError, OSError, UnreadableMessage, TimeoutError) as error:
             self.abort()
             reason = f"no answer within {TIMEOUT_S:g} s" if isinstance(error, TimeoutError) else str(error)
-            return Returned(Outcome.UNKNOWN if is_sent else Outcome.FAILED, None, f"the stream broke: {reason}", 1)
+            return Returned(Outcome.UNKNOWN, None, f"the stream broke: {reason}", 1)
 
     async def _log_in(self, asked: WireRequest) -> dict[str, str]:
         """Return the headers of a request, with a token that may have to be asked for."""
@@ -293,7 +291,8 @@ class WireLine:
         stream, cursor = self._feeds.stream, self._feeds.cursor
         async for frame in socket:
             if frame.type is not aiohttp.WSMsgType.TEXT:
-                raise UnreadableMessage(f"a message is no text: {frame.type.name}")
+                what = frame.data if frame.type is aiohttp.WSMsgType.ERROR else "is no text"
+                raise UnreadableMessage(f"a message: {what}")
             message = decode_message(stream, frame.data, cursor=cursor)
             if message is not None:
                 yield message
