@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
@@ -32,6 +33,8 @@ from integrity.operation import Operation
 from integrity.registry import SYSTEMS
 from integrity.serve import topics
 from integrity.serve.application import Application, Carried
+from integrity.serve.metrics import Metrics
+from integrity.serve.streams import Streams
 from integrity.serve.topics import Listener, Piece, Topic, Topics
 from integrity.systems.system import Subscription
 
@@ -278,3 +281,67 @@ def test_all_who_listen_to_the_same_are_asked_for_once_and_who_does_not_read_is_
             rooms.leave(of, each)
 
     asyncio.run(run())
+
+
+async def let_others_turn() -> None:
+    """Let the loop go on for as long as a few looks and all that they bring take."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_client_that_does_not_read_is_left_and_counted_and_the_others_go_on(
+    form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server waits within a send that does not end: nobody else waits for that, and nothing of it is kept."""
+    monkeypatch.setattr(topics, "QUEUE_MOST", 3)
+    monkeypatch.setattr(topics, "POLL_S", 0)
+
+    async def run() -> None:
+        room, stream = Room(), STREAMS[form]
+        shown: Any = room
+        shown.pool, shown.metrics = SimpleNamespace(size=2), Metrics({})
+        shown.system = SimpleNamespace(subscriptions={"listen": Subscription("listen", FOLLOW)})
+        streams = Streams(cast(Application, room), Endpoints((), streams=(stream,)))
+        (route,) = streams.routes(lambda *_: {})
+
+        async def client(*, reads_most: int) -> int:
+            sent = 0
+            coming = [{"type": "websocket.connect"}] if form is Form.WEBSOCKET else []
+
+            async def receive() -> Any:
+                if not coming:
+                    await asyncio.Event().wait()
+                return coming.pop()
+
+            async def send(message: Any) -> None:
+                nonlocal sent
+                sent += bool(message.get("text") or message.get("body"))
+                if sent > reads_most:
+                    await asyncio.Event().wait()
+
+            kind = "websocket" if form is Form.WEBSOCKET else "http"
+            scope: Any = {
+                "type": kind,
+                "method": "GET",
+                "path": stream.request.path,
+                "query_string": b"room=7",
+                "headers": [],
+            }
+            await cast(Any, route).app(scope, receive, send)
+            return sent
+
+        reader = asyncio.create_task(client(reads_most=1000))
+        slow = asyncio.create_task(client(reads_most=1))
+        await let_others_turn()
+        for number in range(1, 9):
+            room.last = number
+            await let_others_turn()
+        assert await slow == 2
+        told = shown.metrics.render()
+        assert f'ws_clients_connected{{stream="{stream.request.path}"}} 1\n' in told
+        assert f'ws_clients_dropped_total{{stream="{stream.request.path}"}} 1\n' in told
+        streams.end()
+        assert await reader == 1 + 8
+
+    asyncio.run(asyncio.wait_for(run(), 20))
