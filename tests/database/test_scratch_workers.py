@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.postgresql.copies import drop, server_beside, take
 from integrity.engines.target import Target
 from integrity.race.export.postgresql.template import TEMPLATE
 from integrity.race.play.engine import Scratch
 from integrity.race.play.postgresql.scratch import fill
+from integrity.race.rows.postgresql.copy import is_busy
 from integrity.reference.ghostpass.system import GHOSTPASS
 
 WORKED_ON = """
@@ -56,6 +58,21 @@ def test_an_ordinary_users_scratch_database_is_dropped_while_autovacuum_works_th
         wait_for_a_worker(busy_server, scratch.url.database)
     with closing(busy_server.target.connect()) as admin:
         assert admin.execute("select datname from pg_database where datname like 'integrity_tmp_%'").fetchall() == []
+
+
+def test_an_ordinary_users_database_is_copied_while_autovacuum_works_there(busy_server: EmbeddedServer) -> None:
+    target = Target(busy_server.target.url.set(username="maker"))
+    with closing(target.connect()) as admin:
+        admin.execute("create database ledger")
+    ledger = Target(target.url.set(database="ledger"))
+    with closing(ledger.connect()) as connection:
+        connection.execute(WORKED_ON)
+    wait_for_a_worker(busy_server, "ledger")
+    with server_beside(ledger) as server:
+        assert not is_busy(server, "ledger")
+    copy, ended = take(ledger, "before", may_end_sessions=False)
+    assert ended == ()
+    drop(ledger, copy)
 
 
 def test_an_ordinary_users_exported_test_drops_its_database_while_autovacuum_works_there(

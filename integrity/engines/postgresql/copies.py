@@ -210,7 +210,7 @@ def _clear(server: Connection, target: Target, *, may_end_sessions: bool) -> tup
         """
         select pid, coalesce(application_name, ''), coalesce(state, 'unknown')
         from pg_stat_activity
-        where datname = %s and pid <> pg_backend_pid() and backend_type is distinct from 'autovacuum worker'
+        where datname = %s and pid <> pg_backend_pid() and usesysid is not null  -- autovacuum is no user; it gives way
         order by pid
         """,
         (_name(target),),

@@ -250,7 +250,7 @@ _BESIDE = "select datname from pg_catalog.pg_database where strpos(datname, %s) 
 _IS_BUSY = """
     select exists (
         select from pg_catalog.pg_stat_activity
-        where datname = %s and backend_type is distinct from 'autovacuum worker'
+        where datname = %s and usesysid is not null  -- autovacuum is no user; its backend_type is hidden from most
             and not starts_with(coalesce(application_name, ''), 'integrity')
     )
 """
