@@ -80,6 +80,13 @@ def restore(target: Target, system: Application) -> None:
         _match(connection, system, without=frozenset())
 
 
+def is_matched(target: Target, system: Application, dropped: tuple[str, ...] = ()) -> bool:
+    """Return whether plant, or restore where nothing is dropped, would alter no table; only reads."""
+    declared = {item_name(table, item) for table, item in declared_items(system.metadata, target.dialect)}
+    without = frozenset(dropped) | _resting_on(system.metadata, frozenset(dropped))
+    return set(find_missing(target, system.metadata)) == declared & without
+
+
 def find_missing(target: Target, metadata: MetaData) -> list[str]:
     """Return the constraints and indexes that the metadata declares and the database lacks, as "table.name"; only reads."""
     engine = target.sqlalchemy_engine(schemas_of(metadata), purpose=Purpose.OWN)

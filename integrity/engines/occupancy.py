@@ -48,15 +48,22 @@ def occupy(target: Target, who: str, *, is_exclusive: bool, is_kept: bool = Fals
     return target.engine.occupy(target, who, is_exclusive=is_exclusive, is_kept=is_kept)
 
 
-def refuse(target: Target, occupants: Sequence[Occupant]) -> DatabaseError:
-    """Return the error to raise because of who works there."""
+def refuse(target: Target, occupants: Sequence[Occupant], why: str = "") -> DatabaseError:
+    """Return the error to raise because of who works there.
+
+    Args:
+        why: that does not go with what is asked for; empty: it goes with nobody.
+    """
     first = next((each for each in occupants if each.who.startswith(RUN)), occupants[0])
     since = f", started {first.since.astimezone():%Y-%m-%d %H:%M:%S}" if first.since else ""
     place = f" in {first.database}" if first.database not in ("", target.engine.database_name(target.url)) else ""
+    because = f", and {why}" if why else ""
     if first.who.startswith(RUN):
         return DatabaseError(
-            f"{target}: a run works there{place}: {first.who.removeprefix(RUN)}{since}",
+            f"{target}: a run works there{place}: {first.who.removeprefix(RUN)}{since}{because}",
             hint=f"End it first: {typed('stop')}",
         )
     what = f"integrity {first.who}" if first.who else "another command"
-    return DatabaseError(f"{target}: {what} works there{place}{since}", hint="Wait until it has ended, then try again.")
+    return DatabaseError(
+        f"{target}: {what} works there{place}{since}{because}", hint="Wait until it has ended, then try again."
+    )

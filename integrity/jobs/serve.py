@@ -105,9 +105,9 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
     database = RunDatabase(target, Workload(system, chosen.profile, chosen.bug, asked.seed), test_database)
     with (
         listen_on(asked.host, asked.port, may_be_reached=asked.may_be_reached) as made,
-        occupy(target, f"serve {system.name}", is_exclusive=False, is_kept=True),
+        occupy(target, f"serve {system.name}", is_exclusive=False, is_kept=True) as hold,
     ):
-        database.prepare()
+        database.prepare(hold)
         pool = Pool(lambda: make_connection(target, system.schemas), size=asked.connections, wait_s=asked.wait_s)
         application = Application(
             system,

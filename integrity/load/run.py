@@ -73,7 +73,7 @@ def play(request: RunRequest) -> Job[EndedRun]:
     unfinished = find_unfinished(request.project, request.system.name)
     app = find_app_version(request.project)
     with database.occupy(request.profile_name) as hold:
-        server = database.prepare()
+        server = database.prepare(hold)
         database, lacking = database.narrowed()
         yield from map(Noted, map(_describe_lacking, lacking))
         workload = database.workload

@@ -7,10 +7,10 @@ import math
 import shlex
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from integrity.database.constraints import plant, restore
+from integrity.database.constraints import is_matched, plant, restore
 from integrity.database.names import located
 from integrity.database.namespace import Contents, guard, keep_books
 from integrity.domain import Key, World
@@ -57,12 +57,16 @@ class RunDatabase:
         who = f"{RUN}{self.workload.system.name} {profile_name}"
         return occupy(self.target, who, is_exclusive=False, is_kept=True)
 
-    def prepare(self) -> ServerFacts:
+    def prepare(self, hold: Hold) -> ServerFacts:
         """Return the server's facts when the run may begin; the bug is planted then, or the sound schema whole again.
+
+        Args:
+            hold: on the database. Nobody else may work there where tables are to be altered.
 
         Raises:
             Unreachable: no connection, or no such file.
             UnsafeDatabase: it holds tables that we did not make.
+            DatabaseError: somebody works there, whose tables would be altered under him.
             SeedError: the system is not there, or a bug has broken its data.
             UsageError: more connections than the server takes, or a bug that would alter tables that we did not make.
         """
@@ -83,10 +87,8 @@ class RunDatabase:
             self._check_room(facts)
         if not is_seeded:
             keep_books(target, system, self.workload.operations.values())
-        elif bug is not None:
-            plant(target, system, bug.dropped, bug=bug.name)
-        elif not self.is_served:
-            restore(target, system)
+        elif bug is not None or not self.is_served:
+            self._match_constraints(hold)
         return facts
 
     def read_world(self) -> World:
@@ -151,6 +153,17 @@ class RunDatabase:
         words = ["seed", "--schema", schema_of(table), "--rows", f"{table.name}={max(count, FILLED_WITH)}"]
         words += ["--yes-this-is-a-test-database", self.test_database] if self.test_database else []
         return f"Fill it: {typed(shlex.join(words))}"
+
+    def _match_constraints(self, hold: Hold) -> None:
+        """Plant the bug, or make the sound schema whole again."""
+        target, system, bug = self.target, self.workload.system, self.workload.bug
+        altered = f"the tables of {system.name} would be altered under it"
+        why = f"{altered}: bug {bug.name} leaves out constraints" if bug else f"{altered}: they lack what a bug left out"
+        with nullcontext() if is_matched(target, system, bug.dropped if bug else ()) else hold.alone(why):
+            if bug is not None:
+                plant(target, system, bug.dropped, bug=bug.name)
+            else:
+                restore(target, system)
 
     def _check_tables(self, contents: Contents) -> None:
         """Refuse a system that was not seeded, unless somebody else made all its tables."""

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from integrity.database.constraints import find_missing
 from integrity.database.copies import restore_copy, take_copy
 from integrity.database.namespace import drop_schemas, guard, inspect_database
 from integrity.engines.occupancy import occupy
 from integrity.engines.postgresql.occupancy import APPLICATION, find_occupants
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
+from integrity.load.profile import load_profile
+from integrity.load.run_database import RunDatabase
+from integrity.load.workload import Workload
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
 from tests.waiting import wait_until
@@ -113,3 +117,32 @@ def test_a_run_is_named_with_the_way_to_end_it(venue: Target, begun: "subprocess
         drop_schemas(venue)
     assert begun.poll() is None
     assert inspect_database(venue).is_ours
+
+
+def test_a_bug_alters_no_tables_under_whoever_works_there_and_none_of_its_own_are_made_whole_under_it(
+    venue: Target,
+) -> None:
+    bug = GHOSTPASS.find_bug("double_credit")
+    assert bug.dropped
+    profile = load_profile(GHOSTPASS, "smoke", {})
+    planted = RunDatabase(venue, Workload(GHOSTPASS, profile, bug, 1))
+    sound = RunDatabase(venue, Workload(GHOSTPASS, profile, None, 1))
+
+    def begin(run: RunDatabase) -> list[str]:
+        with run.occupy("smoke") as hold:
+            run.prepare(hold)
+        return find_missing(venue, GHOSTPASS.metadata)
+
+    with occupy(venue, "serve ghostpass", is_exclusive=False) as server:
+        with pytest.raises(DatabaseError, match=r"serve ghostpass works there.*altered under it: bug double_credit"):
+            begin(planted)
+        assert begin(sound) == []  # it changes nothing there
+        with server.alone(""), pytest.raises(DatabaseError, match="works there"):
+            begin(sound)
+        assert begin(sound) == []
+    assert begin(planted) == sorted(bug.dropped)
+    with occupy(venue, "run one", is_exclusive=False):
+        assert begin(planted) == sorted(bug.dropped)
+        with pytest.raises(DatabaseError, match=r"run works there.*under it: they lack what a bug left out"):
+            begin(sound)
+    assert begin(sound) == []

@@ -58,7 +58,7 @@ def check_unoccupied(target: Target, server: Connection, database: str | None = 
 
 
 def find_occupants(server: Connection, database: str | None = None) -> list[Occupant]:
-    """Return who works in a database of the server, or in any of them; who has been there longest first."""
+    """Return who else works in a database of the server, or in any of them; who has been there longest first."""
     rows = server.execute(
         """
         select sessions.application_name, sessions.backend_start, databases.datname
@@ -69,6 +69,7 @@ def find_occupants(server: Connection, database: str | None = None) -> list[Occu
             and locks.classid = %s::int8::oid
             and locks.objsubid = 2
             and locks.granted
+            and locks.pid <> pg_catalog.pg_backend_pid()
             and (databases.datname = %s or %s::text is null)
         order by sessions.backend_start
         """,
@@ -116,6 +117,33 @@ class _Session(Hold):
                     "select pg_catalog.set_config('application_name', %s, %s)",
                     (f"{APPLICATION}{who}", self._connection.is_pooled),
                 )
+
+    @contextmanager
+    def alone(self, why: str) -> Iterator[None]:
+        """Hold it alone for the block. Two locks of one session go with each other, so nobody gets in between."""
+        connection = self._connection
+        if connection is None:  # it is being taken again
+            raise self._target.unreachable(psycopg.OperationalError("the session that holds it was ended"))
+        try:
+            if connection.is_pooled:
+                connection.execute("savepoint alone")
+            span = "_xact" if connection.is_pooled else ""
+            (is_taken,) = connection.execute(
+                f"select pg_catalog.pg_try_advisory{span}_lock(%s::int4, 0)".encode(), (LOCK_CLASS,)
+            ).fetchall()[0]
+            if not is_taken:
+                occupants = find_occupants(connection, connection.info.dbname)
+                raise refuse(self._target, occupants or [Occupant("", None, "")], why)
+        except psycopg.Error as error:
+            raise refusal(self._target, error) from None
+        try:
+            yield
+        finally:
+            with suppress(psycopg.Error):  # the lock went with its session
+                if connection.is_pooled:
+                    connection.execute("rollback to savepoint alone")
+                else:
+                    connection.execute("select pg_catalog.pg_advisory_unlock(%s::int4, 0)", (LOCK_CLASS,))
 
     def keep(self) -> None:
         self._thread = threading.Thread(target=self._watch, name="hold on the database", daemon=True)

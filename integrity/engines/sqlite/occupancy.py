@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +16,29 @@ from integrity.engines.target import Target
 class _File(Hold):
     """A lock file that is held."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, target: Target, path: Path) -> None:
         self._descriptor = descriptor
+        self._target = target
+        self._path = path
+        self._told: list[str] = []
 
     def rename(self, who: str) -> None:
         said = json.dumps({"who": who, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()})
+        self._told.append(said)
         os.write(self._descriptor, f"{said}\n".encode())
+
+    @contextmanager
+    def alone(self, why: str) -> Iterator[None]:
+        """Hold it alone for the block."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = _last_said(self._path, self._target.file.name, but=self._told)
+            raise refuse(self._target, [said], why) from None
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
 
 @contextmanager
@@ -33,7 +50,7 @@ def occupy(target: Target, who: str, *, is_exclusive: bool) -> Iterator[Hold]:
     except OSError as error:
         raise target.unreachable(error) from None
     try:
-        hold = _File(descriptor)
+        hold = _File(descriptor, target, path)
         hold.rename(who)
         yield hold
     finally:
@@ -59,10 +76,14 @@ def _lock_file(target: Target, path: Path, *, is_exclusive: bool) -> int:
         os.close(descriptor)
 
 
-def _last_said(path: Path, database: str) -> Occupant:
-    """Return who came last, as the lock file says it."""
+def _last_said(path: Path, database: str, but: Sequence[str] = ()) -> Occupant:
+    """Return who came last, as the lock file says it.
+
+    Args:
+        but: lines of who is not meant.
+    """
     try:
-        said = json.loads(path.read_text().splitlines()[-1])
+        said = json.loads(next(line for line in reversed(path.read_text().splitlines()) if line not in but))
         return Occupant(said["who"], datetime.fromisoformat(said["since"]), database)
-    except (OSError, IndexError, ValueError, KeyError, TypeError):
+    except (OSError, StopIteration, ValueError, KeyError, TypeError):
         return Occupant("", None, database)
