@@ -152,13 +152,13 @@ class Deliveries:
         self.added.set()
 
     def acknowledge(self, due: Due) -> None:
-        """It was answered ok or declined."""
+        """It was answered ok or declined, or nobody sends it any more."""
         self._taken -= 1
 
     def send_again(self, due: Due, now_us: int) -> None:
         """It was unavailable, failed or is unknown: due again, after a pause that doubles."""
         self._taken -= 1
-        pause_s = min(RETRY_S_MOST, due.retry_s * 2.0 ** (due.attempt - 1))
+        pause_s = min(RETRY_S_MOST, due.retry_s * 2.0 ** min(due.attempt - 1, 30))
         due.at_us, due.attempt, due.meeting = now_us + round(pause_s * 1_000_000), due.attempt + 1, None
         self._push(due)
 

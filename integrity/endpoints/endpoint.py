@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from integrity.declaring import check_fields
+from integrity.domain import IntegerIn
 from integrity.endpoints.kinds import Kind, kind_of
 from integrity.errors import UsageError, quote
 from integrity.operation import Operation
@@ -54,6 +55,8 @@ class Argument:
         before, after: what stands around the value in a query: "eq.", as in `id=eq.7`.
         is_optional: left out, it is None.
         one_of: all that a text may be; none: anything.
+        least, most: what a whole number may be, both included; None: anything.
+        is_filled: a text that must not be empty, as a key must not.
     """
 
     where: Where
@@ -63,6 +66,9 @@ class Argument:
     after: str = ""
     is_optional: bool = False
     one_of: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+    is_filled: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -70,7 +76,16 @@ class Argument:
     @property
     def wanted(self) -> str:
         """What it must be, as messages say it."""
-        return f"one of {', '.join(self.one_of)}" if self.one_of else self.kind.value
+        if self.one_of:
+            return f"one of {', '.join(self.one_of)}"
+        span = [f" {word} {bound}" for word, bound in (("from", self.least), ("to", self.most)) if bound is not None]
+        return f"{self.kind.value}{''.join(span)}{' that is not empty' if self.is_filled else ''}"
+
+    def admits(self, value: object) -> bool:
+        """Return whether it may be this value, of its kind."""
+        if isinstance(value, int):
+            return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+        return value != "" or not self.is_filled
 
 
 def path(name: str = "", kind: Kind = Kind.INTEGER) -> Argument:
@@ -85,14 +100,23 @@ def query(
     return Argument(Where.QUERY, name, kind, before, after, is_optional)
 
 
-def body(name: str = "", kind: Kind = Kind.INTEGER, *, one_of: Collection[str] = ()) -> Argument:
+def body(
+    name: str = "",
+    kind: Kind = Kind.INTEGER,
+    *,
+    one_of: Collection[str] = (),
+    least: int | None = None,
+    most: int | None = None,
+    is_filled: bool = False,
+) -> Argument:
     """Return an argument that is a member of the body's JSON."""
-    return Argument(Where.BODY, name, Kind.TEXT if one_of else kind, one_of=tuple(one_of))
+    kind = Kind.TEXT if one_of else kind
+    return Argument(Where.BODY, name, kind, one_of=tuple(one_of), least=least, most=most, is_filled=is_filled)
 
 
-def header(name: str, kind: Kind = Kind.INTEGER, *, is_optional: bool = False) -> Argument:
+def header(name: str, kind: Kind = Kind.INTEGER, *, is_optional: bool = False, is_filled: bool = False) -> Argument:
     """Return an argument that is a header; what is not printable ASCII in it is escaped as in a URL."""
-    return Argument(Where.HEADER, name.lower(), kind, is_optional=is_optional)
+    return Argument(Where.HEADER, name.lower(), kind, is_optional=is_optional, is_filled=is_filled)
 
 
 def token(name: str = "", kind: Kind = Kind.INTEGER) -> Argument:
@@ -200,4 +224,10 @@ class Endpoint:
                 raise UsageError(
                     f"{self}: {name} travels as {self.arguments[name].kind.value}, and is {kind.value}",
                     hint=f"Write kind=Kind.{kind.name}.",
+                )
+            domain = taken.get(name)
+            if isinstance(domain, IntegerIn) and not all(map(self.arguments[name].admits, (domain.least, domain.most))):
+                raise UsageError(
+                    f"{self}: {name} must be {self.arguments[name].wanted}, and calls have {domain.least} to {domain.most}",
+                    hint="Let the endpoint take all that calls have.",
                 )

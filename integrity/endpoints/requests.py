@@ -170,6 +170,13 @@ def _read(argument: Argument, name: str, held: Mapping[str, Any]) -> Value:
 
 
 def _read_value(argument: Argument, value: Any) -> Value:
+    found = _read_kind(argument, value)
+    if not argument.admits(found):
+        raise Unreadable
+    return found
+
+
+def _read_kind(argument: Argument, value: Any) -> Value:
     if argument.one_of and value not in argument.one_of:
         raise Unreadable
     if argument.where is Where.BODY:

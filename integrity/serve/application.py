@@ -1,6 +1,7 @@
 """The application behind the endpoints: carries out calls on the pool, and what outside services send by themselves."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ from integrity.systems.service import ServiceSettings
 from integrity.systems.system import Bug, System
 
 LAG_TICK_S = 0.1
+ATTEMPTS_MOST = 12
+"""A webhook or a job that fails is made so often. What only could not be made now comes again for as long as it takes."""
+
+_log = logging.getLogger("integrity.serve")
+
 END_S = 5.0
 """So long calls that are under way have at the end."""
 
@@ -75,6 +81,7 @@ class Application:
         self._free = asyncio.Semaphore(max(1, pool.size // 2))  # of the pool for webhooks: the rest is for who waits
         self._lag_s = 0.0
         self.left_owed = 0
+        self._given_up = 0
         self.metrics.gauges += self._gauges()
 
     async def call(
@@ -142,18 +149,27 @@ class Application:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=END_S)
         await self.pool.close()
-        self.left_owed = self.deliveries.outstanding
+        self.left_owed = self.deliveries.outstanding + self._given_up
 
     async def _deliver(self, due: Due) -> None:
         if due.meeting is not None:
             await due.meeting.wait()
         began_s = time.perf_counter()
-        outcome = (await self.call(due.operation, due.arguments, is_own=True)).returned.outcome
+        returned = (await self.call(due.operation, due.arguments, is_own=True)).returned
+        outcome = returned.outcome
         self.metrics.tasks.observe(time.perf_counter() - began_s, due.operation, outcome)
         if outcome.is_answer:
             self.deliveries.acknowledge(due)
+        elif outcome is Outcome.FAILED and due.attempt >= ATTEMPTS_MOST:
+            self._give_up(due, returned)
         else:
             self.deliveries.send_again(due, now_us())
+
+    def _give_up(self, due: Due, returned: Returned) -> None:
+        """Nobody sends for ever what is refused for ever."""
+        self.deliveries.acknowledge(due)
+        self._given_up += 1
+        _log.error("%s is not made any more, as it failed %d times: %s", due.operation, due.attempt, returned.error)
 
     def _delivered(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -190,5 +206,6 @@ class Application:
                 "state",
             ),
             Gauge("background_tasks_owed", "webhooks and jobs", lambda: {(): self.deliveries.outstanding}),
+            Gauge("background_tasks_given_up", "webhooks and jobs that failed too often", lambda: {(): self._given_up}),
             Gauge("event_loop_lag_seconds", "how late the loop was last", lambda: {(): self._lag_s}),
         ]

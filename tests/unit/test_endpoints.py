@@ -1,6 +1,7 @@
 """What a client sends the server reads, and what the server answers the client reads: one table, both ways."""
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from integrity.domain import IntegerIn, KeyOf
 from integrity.endpoints.endpoint import Argument, Endpoint, Where, body, header, length, path, query, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login, decode_token
-from integrity.endpoints.requests import BadRequest, WireRequest
+from integrity.endpoints.requests import BadRequest, WireRequest, decode_call, encode_call
 from integrity.endpoints.table import Act, Endpoints
 from integrity.errors import UsageError
 from integrity.history import Call, Outcome, Returned, encode_returned
@@ -55,7 +56,9 @@ EVERY_PLACE = Endpoints(
 
 def values_of(argument: Argument) -> st.SearchStrategy[Any]:
     values = st.integers(0, 3_000) if argument.where is Where.LENGTH else VALUES[argument.kind]
-    values = st.sampled_from(argument.one_of) if argument.one_of else values
+    values = st.sampled_from(argument.one_of) if argument.one_of else values.filter(argument.admits)
+    if argument.least is not None or argument.most is not None:
+        values = st.integers(argument.least, argument.most)
     return values | st.none() if argument.is_optional else values
 
 
@@ -228,6 +231,34 @@ def test_a_request_that_asks_for_no_call_is_refused_with_what_is_wrong_in_it(
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_what_no_call_may_have_is_refused_before_there_is_one(name: str) -> None:
+    """Amounts that a table of the system's cannot hold, or none; and keys that are empty."""
+    table, operations = SYSTEMS[name].endpoints, SYSTEMS[name].operations
+    assert table is not None
+    for endpoint in table.table:
+        domains = operations[endpoint.operation].arguments
+        fitting = {key: example(each, domains[key]) for key, each in endpoint.arguments.items()}
+        call = encode_call(endpoint, fitting, UUID(int=1))
+        _, placed = table.match(call.method, call.path, call.query)
+        assert decode_call(endpoint, placed, call)[0] == fitting
+        for key, each in endpoint.arguments.items():
+            wrong: list[Any] = [-1, 2**63 - 1] if isinstance(domains[key], IntegerIn) and each.where is Where.BODY else []
+            wrong += [""] if re.search("(event|message)_id|key", key) and each.kind is Kind.TEXT else []
+            for value in wrong:
+                with pytest.raises(BadRequest, match=endpoint.wire_name(key)) as refused:
+                    decode_call(endpoint, placed, encode_call(endpoint, {**fitting, key: value}, UUID(int=1)))
+                assert refused.value.status == 422
+
+
+def example(argument: Argument, domain: Any) -> Any:
+    if argument.one_of:
+        return argument.one_of[0]
+    if isinstance(domain, IntegerIn):
+        return domain.most
+    return {Kind.INTEGER: 1, Kind.TEXT: "t"}[argument.kind]
+
+
 def test_two_endpoints_of_one_path_are_told_apart_by_their_queries() -> None:
     def asked(text: str) -> str:
         return VOTE.decode(WireRequest("GET", "/votes", text)).endpoint.operation
@@ -266,6 +297,7 @@ def steps(**_: Any) -> Any:
         ({"wallet_id": body(), "minor": body()}, {"path": "/pay/{id}"}, "id is not both in the path"),
         ({"wallet_id": path(kind=Kind.TEXT), "minor": body()}, {"path": "/{wallet_id}"}, "which a path can lose"),
         ({"wallet_id": token(), "minor": token()}, {}, "a token says one thing, and not wallet_id, minor"),
+        ({"wallet_id": body(), "minor": body(least=2)}, {}, "minor must be a whole number from 2, and calls have 1 to 2"),
         ({"wallet_id": body(), "minor": body()}, {"method": "get"}, "'get' is no method"),
         ({"wallet_id": body(), "minor": body()}, {"path": "pay"}, "'pay' is no path"),
         ({"wallet_id": body(), "minor": body()}, {"operation": "pya"}, "there is no operation 'pya'"),

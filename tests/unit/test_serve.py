@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData
 
+from integrity.clients.deliveries import CausingCall
 from integrity.endpoints.answers import encode_return
 from integrity.endpoints.endpoint import Endpoint, body, length, path, query, token
 from integrity.endpoints.kinds import Kind
@@ -16,14 +17,14 @@ from integrity.endpoints.login import Login
 from integrity.endpoints.table import Endpoints, Limit
 from integrity.errors import Unreachable, UsageError
 from integrity.operation import Begin, Declined, Ok, Operation, Request, Rows, Statement, StatementFailed, Value
-from integrity.serve.application import Application
+from integrity.serve.application import ATTEMPTS_MOST, Application
 from integrity.serve.limiter import Limiter
 from integrity.serve.listening import listen_on, url_of
 from integrity.serve.metrics import Histogram, Metrics
 from integrity.serve.pool import Pool, PoolExhausted
 from integrity.serve.tokens import TOKEN_S, Tokens
 from integrity.serve.web import Secrets, make_web
-from integrity.systems.service import Context, Reaction
+from integrity.systems.service import Context, Delivery, Reaction
 from integrity.systems.system import System
 from tests.asgi import ask
 
@@ -326,6 +327,21 @@ async def test_a_webhook_is_delivered_until_it_is_answered(served: Served) -> No
     for wrong in ({}, {"integrity_password": "guessed"}):
         status, _, said = await served.ask("GET", "/integrity/record", **wrong)
         assert (status, "must hold the password" in str(said), PASSWORD in str(said)) == (401, True, False)
+
+
+@played
+async def test_a_webhook_that_fails_for_ever_is_given_up_and_said_to_be(served: Served) -> None:
+    application, failing = served.application, Delivery(0.0, "pay", {"wallet_id": 7, "minor": 13})
+    application.deliveries.add([failing], now_us=0, origin=CausingCall("pay", 0), retry_s=0.0)
+    running = asyncio.create_task(application.run())
+    async with asyncio.timeout(10):
+        while application.deliveries.outstanding:  # noqa: ASYNC110  (nobody is told of it)
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+    await application.end()
+    assert (application.record.calls.end, application.left_owed) == (2 * ATTEMPTS_MOST, 1)
+    assert "background_tasks_given_up 1" in application.metrics.render()
 
 
 @played

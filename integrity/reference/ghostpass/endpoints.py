@@ -4,6 +4,7 @@ from integrity.endpoints.endpoint import Endpoint, body, path
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.table import Endpoints
 
+_AMOUNT = {"amount_minor": body(least=1, most=1_000_000)}
 _AT_GATEWAY = {"gateway_id": path(), "wallet_id": body()}
 
 ENDPOINTS = Endpoints(
@@ -12,7 +13,7 @@ ENDPOINTS = Endpoints(
             "POST",
             "/wallets/{wallet_id}/fundings",
             "request_funding",
-            {"wallet_id": path(), "amount_minor": body()},
+            {"wallet_id": path(), **_AMOUNT},
             ok_status=201,
         ),
         Endpoint(
@@ -20,7 +21,7 @@ ENDPOINTS = Endpoints(
             "/webhooks/processor",
             "receive_funding_webhook",
             {
-                "event_id": body(kind=Kind.TEXT),
+                "event_id": body(kind=Kind.TEXT, is_filled=True),
                 "funding_id": body(),
                 "kind": body(one_of=("payment_succeeded", "payment_failed")),
             },
@@ -31,7 +32,7 @@ ENDPOINTS = Endpoints(
             "POST",
             "/terminals/{terminal_id}/sales",
             "sell",
-            {"terminal_id": path(), "wallet_id": body(), "amount_minor": body()},
+            {"terminal_id": path(), "wallet_id": body(), **_AMOUNT},
             ok_status=201,
         ),
         Endpoint("POST", "/sales/{sale_id}/refund", "refund_sale", {"sale_id": path()}),

@@ -11,6 +11,7 @@ _OF_ANY = {"business_id": body()}
 _CONVERSATION = {"conversation_id": body()}
 _NEWEST = {"order": "created_at.desc", "limit": "50"}
 _TEXT = body(kind=Kind.TEXT)
+_FILLED = body(kind=Kind.TEXT, is_filled=True)
 
 
 def _function(name: str, operation: str, arguments: dict[str, Argument], **extra: str | int) -> Endpoint:
@@ -50,16 +51,21 @@ ENDPOINTS = Endpoints(
             extra={"unread_count": 0},
             needs_token=True,
         ),
-        _function("whatsapp-send", "send_whatsapp", {**_CONVERSATION, "body": body("message", Kind.TEXT)}, to="+15550100"),
+        _function(
+            "whatsapp-send",
+            "send_whatsapp",
+            {**_CONVERSATION, "body": body("message", Kind.TEXT, is_filled=True)},
+            to="+15550100",
+        ),
         _function(
             "email-send-smtp",
             "send_email",
-            {**_CONVERSATION, "body": body("content", Kind.TEXT)},
+            {**_CONVERSATION, "body": body("content", Kind.TEXT, is_filled=True)},
             to="customer@example.org",
             subject="Your message",
             account_id="1",
         ),
-        _function("sms-send", "send_sms", {**_CONVERSATION, "body": _TEXT}, to="+15550100"),
+        _function("sms-send", "send_sms", {**_CONVERSATION, "body": _FILLED}, to="+15550100"),
         _function("create-checkout", "create_checkout", _BUSINESS, priceId="price_test", quantity=1),
         _function("check-subscription", "check_subscription", _BUSINESS),
         Endpoint(
@@ -78,14 +84,17 @@ ENDPOINTS = Endpoints(
             "/webhooks/providers",
             "receive_provider_event",
             {
-                "event_id": _TEXT,
+                "event_id": _FILLED,
                 "message_id": body(),
-                "provider_message_id": _TEXT,
+                "provider_message_id": _FILLED,
                 "kind": body(one_of=("sent", "delivered", "failed")),
             },
         ),
         Endpoint(
-            "POST", "/webhooks/messages", "receive_message", {**_CONVERSATION, "provider_message_id": _TEXT, "body": _TEXT}
+            "POST",
+            "/webhooks/messages",
+            "receive_message",
+            {**_CONVERSATION, "provider_message_id": _FILLED, "body": _TEXT},
         ),
         Endpoint(
             "POST", "/webhooks/checkouts", "receive_checkout_webhook", {"checkout_id": body(), "kind": body(one_of=SETTLED)}

@@ -16,10 +16,10 @@ ENDPOINTS = Endpoints(
             "POST",
             "/api/messages",
             "send_message",
-            {**_SENDER, "client_message_id": body(kind=Kind.TEXT), "body": body(kind=Kind.TEXT)},
+            {**_SENDER, "client_message_id": body(kind=Kind.TEXT, is_filled=True), "body": body(kind=Kind.TEXT)},
             ok_status=201,
         ),
-        Endpoint("POST", "/api/messages/read", "mark_read", {**_SENDER, "sequence": body()}),
+        Endpoint("POST", "/api/messages/read", "mark_read", {**_SENDER, "sequence": body(least=0, most=2**31 - 1)}),
         Endpoint(
             "GET",
             "/api/messages",

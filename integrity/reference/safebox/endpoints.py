@@ -8,8 +8,8 @@ from integrity.endpoints.table import Endpoints
 _OWNER = {"wallet_id": token()}
 _INVOICE = {"invoice_id": body()}
 _CARD = {"card_id": body()}
-_AMOUNT = {"amount_minor": body()}
-_KEY = {"key": body()}
+_AMOUNT = {"amount_minor": body(least=1, most=1_000_000)}
+_KEY = {"key": body(least=1, most=2**31 - 1)}
 
 POS_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Point of sale</title></head>

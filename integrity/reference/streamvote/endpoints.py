@@ -6,6 +6,7 @@ from integrity.endpoints.login import Login
 from integrity.endpoints.stream import websocket
 from integrity.endpoints.table import Act, Endpoints
 
+_STARS = {"stars": body(least=1, most=1_000_000)}
 _EVENT = {"live_event_id": path("event_id")}
 
 ENDPOINTS = Endpoints(
@@ -29,7 +30,7 @@ ENDPOINTS = Endpoints(
                 "wallet_id": token(),
                 "live_event_id": body("eventId"),
                 "choice": body(),
-                "idempotency_key": header("Idempotency-Key", Kind.TEXT),
+                "idempotency_key": header("Idempotency-Key", Kind.TEXT, is_filled=True),
             },
             ok_status=201,
         ),
@@ -37,7 +38,7 @@ ENDPOINTS = Endpoints(
             "POST",
             "/api/payments/stars/createInvoice",
             "create_invoice",
-            {"wallet_id": token(), "stars": body()},
+            {"wallet_id": token(), **_STARS},
             ok_status=201,
         ),
         Endpoint(
@@ -45,19 +46,19 @@ ENDPOINTS = Endpoints(
             "/api/payments/stars/webhook",
             "receive_payment_webhook",
             {
-                "event_id": body("eventId", Kind.TEXT),
+                "event_id": body("eventId", Kind.TEXT, is_filled=True),
                 "invoice_id": body("invoiceId"),
                 "kind": body(one_of=("paid", "failed")),
             },
         ),
         Endpoint("POST", "/api/payments/stars/credit", "credit_invoice", {"invoice_id": body("invoiceId")}),
         Endpoint("POST", "/api/payments/stars/check", "check_invoice", {"invoice_id": body("invoiceId")}),
-        Endpoint("POST", "/api/budget", "raise_budget", {"wallet_id": token(), "stars": body()}),
+        Endpoint("POST", "/api/budget", "raise_budget", {"wallet_id": token(), **_STARS}),
         Endpoint(
             "POST",
             "/api/events",
             "open_event",
-            {"streamer_id": body("streamerId"), "price_stars": body("priceStars")},
+            {"streamer_id": body("streamerId"), "price_stars": body("priceStars", least=1, most=1_000_000)},
             ok_status=201,
         ),
         Endpoint("POST", "/api/events/{event_id}/close", "close_event", _EVENT),
