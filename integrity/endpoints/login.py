@@ -43,6 +43,9 @@ def api_key_of(environment: Mapping[str, str] = os.environ) -> str:
     return next((environment[name] for name in API_KEY_NAMES if environment.get(name)), API_KEY)
 
 
+PASSWORD_HINT = f"Say the password that the server was started with, as {PASSWORD_NAMES[0]} in the environment."
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """How one logs in.

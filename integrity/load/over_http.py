@@ -11,6 +11,8 @@ import orjson
 
 from integrity.clients.http import Server, describe
 from integrity.domain import KeyOf, NewKey, World
+from integrity.endpoints.login import PASSWORD_HINT
+from integrity.endpoints.record import PASSWORD, PATH, query_of
 from integrity.errors import UsageError, quote
 from integrity.history import make_operation_id
 from integrity.http.answer import Unanswered
@@ -26,6 +28,7 @@ from integrity.typed import typed
 
 HEALTH = "/health"
 OK_STATUS = 200
+REFUSED_STATUSES = (401, 403)
 TRIALS = 5
 """Before a run is begun: a look at the server's health, and reads."""
 
@@ -138,6 +141,11 @@ async def _try_out(server: Server, workload: Workload, world: World) -> None:
                 hint=f"Is that a server of {system}? {typed(f'serve {system}')} starts one.",
             )
         _check_system(answer, system, place=place)
+        record = await connection.ask("GET", f"{PATH}?{query_of(0, 0)}", {PASSWORD: server.password}, None)
+        if record.status in REFUSED_STATUSES:
+            raise UsageError(
+                f"{place}: it does not tell at {PATH} what it does by itself: {describe(record)}", hint=PASSWORD_HINT
+            )
         for operation, arguments in _reads(workload, world):
             operation_id = make_operation_id(Clock().now_us() // 1000, Random(operation))
             asked = {**arguments, "operation_id": operation_id}
@@ -145,8 +153,10 @@ async def _try_out(server: Server, workload: Workload, world: World) -> None:
             if not returned.outcome.is_answer:
                 raise UsageError(
                     f"{place}: a trial of {operation} ended as {returned.outcome}: {returned.error or returned.reply}",
-                    hint=f"Is it a server of {system}, on the rows of this database, with the password of this one?",
+                    hint=f"Is it a server of {system}, on the rows of this database? {PASSWORD_HINT}",
                 )
+    except Unanswered as error:
+        raise UsageError(f"{place}: {error}", hint=f"Is that a server of {system}?") from None
     finally:
         connection.abort()
 

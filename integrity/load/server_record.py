@@ -27,6 +27,7 @@ class ServerRecord:
 
     Attributes:
         owed: webhooks and jobs that the server still had to make when it was last asked.
+        is_away: it did not answer at all when it was last asked.
     """
 
     def __init__(self, server: Server, caller: Caller, history: CallLog) -> None:
@@ -39,6 +40,8 @@ class ServerRecord:
         self._turn = asyncio.Lock()
         self._lost = ""
         self._failure = ""
+        self._began_us = self._answered_us = caller.clock.now_us()
+        self.is_away = False
         self._calls = self._requests = 0
         self._under_way: dict[str, Mapping[str, Any]] = {}
 
@@ -49,6 +52,7 @@ class ServerRecord:
 
     async def begin(self) -> None:
         """Find out what was done before, which is none of the run's."""
+        self._began_us = self._caller.clock.now_us()
         page = await self._ask(_BEHIND_ALL, _BEHIND_ALL)
         if page is None:
             return
@@ -125,12 +129,18 @@ class ServerRecord:
         headers = {PASSWORD: self._password}
         try:
             answer = await self._connection.ask("GET", f"{PATH}?{query_of(calls, requests)}", headers, None)
+            self._answered_us, self.is_away = self._caller.clock.now_us(), False
             if answer.status == 200:
                 page = decode_page(answer.body)
                 self._failure = ""
                 return page
             reason = f"HTTP {answer.status}"
-        except (Unanswered, ValueError) as error:
+        except Unanswered as error:
+            self.is_away = True
+            seconds = (self._answered_us - self._began_us) / 1_000_000
+            self._failure = f"it has not answered since second {seconds:.1f} of the run: {error}"
+            return None
+        except ValueError as error:
             reason = str(error)
         self._failure = f"it does not tell at {PATH}: {reason}"
         return None

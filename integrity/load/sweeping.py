@@ -61,6 +61,7 @@ class Sweeping:
         self.calls: Counter[str] = Counter()
         self.troubled: Counter[str] = Counter()
         self._in_vain: Counter[str] = Counter()
+        self._is_away = False
         self._sweeps = system.sweeps
         self._caller = caller
         self._began_at = began_at
@@ -79,7 +80,7 @@ class Sweeping:
         """
         before: OpenCalls = []
         try:
-            while not self.is_settled:
+            while not self.is_settled and not self._is_away:
                 found = await self._find_open()
                 if all(self._in_vain[str(call)] >= IN_VAIN_MOST for call in found):
                     self.is_settled = True
@@ -113,7 +114,12 @@ class Sweeping:
         async def work(client: Client, carrier: Carrier) -> None:
             for operation, row in calls:
                 if not carrier.connection.is_open:
-                    await carrier.connection.open()
+                    try:
+                        await carrier.connection.open()
+                    except Unreachable:
+                        self._is_away = True
+                if self._is_away:
+                    return  # what is open is owed
                 arguments = {name: value for name, value in row.items() if name != COUNT}
                 troubled = client.troubled
                 await self._caller.call(carrier, client, operation, arguments, None)

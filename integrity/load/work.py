@@ -156,7 +156,9 @@ class Work:
 
     async def run(self) -> None:
         self._stopping = asyncio.Event()
-        self.reconnector = Reconnector(revive=self._faulting.revive, is_expected=self._faulting.is_active)
+        self.reconnector = Reconnector(
+            revive=self._faulting.revive, is_expected=self._faulting.is_active, waits=self._server is None
+        )
         await self._faulting.open()
         try:
             await self._work()
@@ -274,6 +276,8 @@ class Work:
 
     async def _deliver(self) -> None:
         """Make the deliveries that are owed, or see the server make its own; return when none is."""
+        if self.record is not None and not await self.record.take() and self.record.is_away:
+            return  # nobody would take them
         await self.model.drain()
         if self.record is not None:
             await self.record.drain()

@@ -161,6 +161,6 @@ def _describe_rows(rows: list[Any], noted: list[Any]) -> str:
     count = counted(len(rows), "row is", "rows are")
     return (
         f"{count} of a time that the history of run {names} does not cover: it breaks off, or a server did not tell "
-        "what it did by itself, and what it lacks says nothing. "
-        f"Bring the whole folder back and validate again, or give that time up: {give_up}"
+        "what it did by itself, and what it lacks says nothing. Where its folder was cut, bring the whole of it back and "
+        f"validate again; what a server did not tell nobody can bring. Or give that time up: {give_up}"
     )

@@ -10,6 +10,7 @@ import pytest
 
 from integrity.clients.http import Server
 from integrity.domain import World
+from integrity.endpoints.record import PASSWORD, PATH
 from integrity.endpoints.table import Endpoints
 from integrity.engines.target import Target
 from integrity.errors import UsageError
@@ -138,6 +139,12 @@ def server_of(health: Reply, read: Reply | None, login: Reply) -> Callable[[Got]
     return answer
 
 
+def keeps_its_record(got: Got) -> Reply | None:
+    """Let everybody call, and tell its record to those of its own password."""
+    is_own = not got.path.startswith(PATH) or got.headers.get(PASSWORD) == "other"
+    return server_of(WELL, DECLINED, TOKEN)(got) if is_own else Reply(401, "another password")
+
+
 WELL = Reply(body='{"status": "ok", "system": "streamvote"}')
 TOKEN = Reply(body='{"access_token": "abc"}')
 DECLINED = Reply(429, '{"outcome": "declined", "reason": "rate_limited"}')
@@ -150,7 +157,7 @@ def try_it(answer: Callable[[Got], Reply | None]) -> list[str]:
     world = World({pool: [7] for pool in system.pools}, hot_share=0.0, hot_count=1)
     with serving(answer) as site:
         try_out(OverHttp(Server(read_origin(site.url, place="here"), system, password="pw")), workload, world)
-    return [got.path.partition("?")[0] for got in site.got if got.path != "/api/login"]
+    return [path for got in site.got if (path := got.path.partition("?")[0]) not in {"/api/login", PATH}]
 
 
 def test_a_run_begins_with_a_look_at_the_servers_health_and_some_reads() -> None:
@@ -169,9 +176,10 @@ def test_a_run_begins_with_a_look_at_the_servers_health_and_some_reads() -> None
             server_of(Reply(body='{"system": "inbox"}'), None, TOKEN),
             "it serves 'inbox', not streamvote",
         ),
-        "nobody is let in": (server_of(WELL, DECLINED, Reply(401, "no")), "failed: login: POST /api/login was answered"),
+        "nobody is let in": (server_of(WELL, DECLINED, Reply(401, "no")), "POST /api/login was answered with HTTP 401"),
+        "its record is not told": (keeps_its_record, "it does not tell at /integrity/record"),
         "another database": (server_of(WELL, Reply(500, "relation does not exist"), TOKEN), "unknown: HTTP 500: relation"),
-        "it answers no more": (server_of(WELL, None, TOKEN), "unknown: the connection was closed before an answer"),
+        "it answers no more": (server_of(WELL, None, TOKEN), "the connection was closed before an answer"),
         "it points elsewhere": (server_of(WELL, Reply(301, "", (("Location", "/new"),)), TOKEN), "it points to '/new'"),
     }.values(),
 )
@@ -183,6 +191,7 @@ def test_a_run_does_not_begin_on_a_server_that_does_not_answer_as_the_system_doe
     assert caught.value.message.startswith("--target http://127.0.0.1:")
     assert said in caught.value.message
     assert caught.value.hint
+    assert ("LOADTEST_PASSWORD" in caught.value.hint) >= ("401" in said or "/integrity/record" in said)
     assert "pw" not in str(caught.value).split()
 
 

@@ -68,7 +68,8 @@ class Pages(SimpleNamespace):
 
 def follow(told: Told, history: Pages) -> tuple[ServerRecord, Measures]:
     measures, numbers = Measures({}), iter(range(100, 200))
-    caller = SimpleNamespace(measures=measures, take_number=lambda: next(numbers))
+    clock = SimpleNamespace(now_us=iter(range(0, 10_000_000, 100_000)).__next__)
+    caller = SimpleNamespace(measures=measures, take_number=lambda: next(numbers), clock=clock)
     return ServerRecord(cast(Server, told), cast(Caller, caller), cast(CallLog, history)), measures
 
 
@@ -106,7 +107,10 @@ def test_calls_of_the_servers_own_are_in_the_history_from_the_run_on_each_of_a_c
     ("harm", "said"),
     {
         "another process": (lambda told: setattr(told, "record", Record()), "it was started anew meanwhile"),
-        "it is away at the end": (lambda told: setattr(told, "is_away", True), "connection refused"),
+        "it is away at the end": (
+            lambda told: setattr(told, "is_away", True),
+            "since second 0.1 of the run: connection refused",
+        ),
         "it tells no more": (lambda told: setattr(told, "status", 401), "HTTP 401"),
         "it told too much meanwhile": (lambda told: [told.hear(number) for number in range(9)], "more than it keeps"),
     }.values(),

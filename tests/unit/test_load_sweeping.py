@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from unittest.mock import AsyncMock
 
 import pytest
 
 from integrity.clients.driver import Driver
 from integrity.domain import World
+from integrity.errors import Unreachable
 from integrity.load import sweeping
 from integrity.load.caller import Caller
 from integrity.load.client import Clock
@@ -119,6 +121,20 @@ def sweep(mint: Mint, connection: OneOpen) -> Sweeping:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "PAUSE_S", 0.0)
+
+
+def test_whom_nobody_lets_in_leaves_what_is_open_as_owed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_: object) -> None:
+        raise Unreachable("connection refused")
+
+    mint, database = Mint(troubles=0, answer="settled"), OneOpen()
+    monkeypatch.setattr(OneOpen, "is_open", False)
+    monkeypatch.setattr(Sweeping, "_find_open", AsyncMock(return_value=[("take_up", {"open_count": 1})]))
+    monkeypatch.setattr(OneOpen, "open", refuse)
+
+    done = sweep(mint, database)
+
+    assert (done.is_settled, mint.asked) == (False, 0)
 
 
 def test_what_a_service_did_not_answer_for_is_asked_about_again_however_often_that_was() -> None:
