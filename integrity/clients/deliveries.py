@@ -89,13 +89,18 @@ class Deliveries:
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Due]] = []
         self._number = 0
-        self._taken = 0
+        self._taken: dict[int, Due] = {}
         self.added = asyncio.Event()
 
     @property
     def outstanding(self) -> int:
         """How many are owed: queued, or taken and not yet acknowledged."""
-        return len(self._heap) + self._taken
+        return len(self._heap) + len(self._taken)
+
+    def count_since(self, since_us: int) -> int:
+        """Return how many are owed that follow from calls of this moment or later."""
+        owed = (*(due for _, _, due in self._heap), *self._taken.values())
+        return sum(due.origin.intended_at_us >= since_us for due in owed)
 
     @property
     def next_at_us(self) -> int | None:
@@ -140,8 +145,9 @@ class Deliveries:
         """Return a delivery that is due, the longest due first, or None."""
         if not self._heap or self._heap[0][0] > now_us:
             return None
-        self._taken += 1
-        return heapq.heappop(self._heap)[2]
+        due = heapq.heappop(self._heap)[2]
+        self._taken[id(due)] = due
+        return due
 
     def hasten(self, now_us: int) -> None:
         """Let everything be due at once: nobody waits any more for the moment at which it was to come."""
@@ -153,11 +159,11 @@ class Deliveries:
 
     def acknowledge(self, due: Due) -> None:
         """It was answered ok or declined, or nobody sends it any more."""
-        self._taken -= 1
+        del self._taken[id(due)]
 
     def send_again(self, due: Due, now_us: int) -> None:
         """It was unavailable, failed or is unknown: due again, after a pause that doubles."""
-        self._taken -= 1
+        del self._taken[id(due)]
         pause_s = min(RETRY_S_MOST, due.retry_s * 2.0 ** min(due.attempt - 1, 30))
         due.at_us, due.attempt, due.meeting = now_us + round(pause_s * 1_000_000), due.attempt + 1, None
         self._push(due)

@@ -4,11 +4,14 @@ Webhooks and jobs are calls that a server makes by itself, and what operations a
 endpoints. An audit that knows none of it finds rows that nobody asked for. A page of the record is asked for with numbers
 of lines, from 0 on since the server began, and answers with what came behind those:
 
-    GET /integrity/record?calls=120&requests=80
-    {"session": "01a2...", "owed": 2, "calls": {"from": 120, "to": 124, "lines": [...]}, "requests": {...}}
+    GET /integrity/record?calls=120&requests=80&since_us=17
+    {"session": "01a2...", "at_us": 23, "owed": 2, "owed_since": 1,
+     "calls": {"from": 120, "to": 124, "lines": [...]}, "requests": {...}}
 
 Lines are those of a history (integrity/history.py). `from` is more than was asked for where lines are not kept any more,
-and another session is another process, which counts anew.
+and another session is another process, which counts anew. A line of a call that begins says when the client's call came
+that it follows from (`caused_at_us`): by the server's clock, as all moments here, so that a run can tell what is its own.
+One of a return says whether a process was made to die in the call (`abandoned`), which is no failure of the system's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +23,9 @@ import orjson
 PATH = "/integrity/record"
 PASSWORD = "integrity-password"  # noqa: S105  (the name of a header)
 CALLS, REQUESTS = "calls", "requests"
+SINCE = "since_us"
+CAUSED = "caused_at_us"
+ABANDONED = "abandoned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +47,22 @@ class RecordPage:
 
     Args:
         session: tells the server's process from any other.
+        at_us: when it was made.
         owed: webhooks and jobs that are still to be made.
+        owed_since: of them, those that follow from calls since the moment that was asked about.
     """
 
     session: str
+    at_us: int
     owed: int
+    owed_since: int
     calls: RecordedLines
     requests: RecordedLines
 
 
-def query_of(calls: int, requests: int) -> str:
+def query_of(calls: int, requests: int, since_us: int = 0) -> str:
     """Return the query of a page that begins with these lines."""
-    return f"{CALLS}={calls}&{REQUESTS}={requests}"
+    return f"{CALLS}={calls}&{REQUESTS}={requests}&{SINCE}={since_us}"
 
 
 def decode_page(body: bytes) -> RecordPage:
@@ -67,6 +77,7 @@ def decode_page(body: bytes) -> RecordPage:
             RecordedLines(int(each["from"]), int(each["to"]), list(each["lines"]))
             for each in (members[CALLS], members[REQUESTS])
         ]
-        return RecordPage(str(members["session"]), int(members["owed"]), *kinds)
+        at_us, owed, owed_since = (int(members[name]) for name in ("at_us", "owed", "owed_since"))
+        return RecordPage(str(members["session"]), at_us, owed, owed_since, *kinds)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"it is no page of a record: {error}") from None

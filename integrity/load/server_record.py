@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from integrity.clients.http import Server
-from integrity.endpoints.record import PASSWORD, PATH, RecordPage, decode_page, query_of
+from integrity.endpoints.record import ABANDONED, CAUSED, PASSWORD, PATH, RecordPage, decode_page, query_of
 from integrity.history import Outcome, Returned
 from integrity.http.answer import Unanswered
 from integrity.load.caller import Caller, CallLog
@@ -26,12 +26,14 @@ class ServerRecord:
     """Takes up what a server did since the run began.
 
     Attributes:
-        owed: webhooks and jobs that the server still had to make when it was last asked.
+        owed: webhooks and jobs that the server still had to make when it was last asked, of the run's own calls.
+        owed_to_others: those of calls before the run, which it does not wait for.
         is_away: it did not answer at all when it was last asked.
     """
 
     def __init__(self, server: Server, caller: Caller, history: CallLog) -> None:
-        self.owed = 0
+        self.owed = self.owed_to_others = 0
+        self._since_us = 0
         self._connection = server.connect()
         self._password = server.password
         self._caller = caller
@@ -56,9 +58,9 @@ class ServerRecord:
         page = await self._ask(_BEHIND_ALL, _BEHIND_ALL)
         if page is None:
             return
-        self._session, self.owed = page.session, page.owed
+        self._session, self._since_us, self.owed_to_others = page.session, page.at_us, page.owed
         self._calls, self._requests = page.calls.end, page.requests.end
-        if self.owed and (page := await self._ask(max(0, self._calls - _LATELY), _BEHIND_ALL)) is not None:
+        if page.owed and (page := await self._ask(max(0, self._calls - _LATELY), _BEHIND_ALL)) is not None:
             returned = {line["operation_id"] for line in page.calls.lines if line["event"] == "returned"}
             under_way = [line for line in page.calls.lines if line["operation_id"] not in returned]
             for line in under_way:
@@ -88,12 +90,12 @@ class ServerRecord:
                 return False
             if page.session != self._session:
                 self._lose("it was started anew meanwhile")
-                self._session, self._calls, self._requests = page.session, 0, 0
+                self._session, self._since_us, self._calls, self._requests = page.session, 0, 0, 0
                 continue
             if page.calls.first > self._calls or page.requests.first > self._requests:
                 self._lose("it did more than it keeps")
             self._take(page)
-            self.owed = page.owed
+            self.owed, self.owed_to_others = page.owed_since, page.owed - page.owed_since
             if not page.calls.lines and not page.requests.lines:
                 return True
         return False
@@ -111,7 +113,10 @@ class ServerRecord:
         self._calls, self._requests = page.calls.end, page.requests.end
 
     def _take_call(self, line: Mapping[str, Any]) -> None:
-        """Write down a call, or the return of one; of a return whose call was before the run, nothing."""
+        """Write down a call, or the return of one; of a return whose call was before the run, nothing.
+
+        What follows from calls before the run is in its history, for the rows that it makes, and in no figure of it.
+        """
         operation_id = str(UUID(line["operation_id"]))
         if line["event"] == "invoked":
             self._under_way[operation_id] = line
@@ -120,15 +125,18 @@ class ServerRecord:
             invoked = self._under_way.pop(operation_id, None)
             if invoked is None:
                 return
-            returned = Returned(Outcome(line["outcome"]), line["reply"], str(line["error"]), int(line["attempts"]))
+            outcome, died = Outcome(line["outcome"]), bool(line.get(ABANDONED))
+            returned = Returned(outcome, line["reply"], str(line["error"]), int(line["attempts"]), was_abandoned=died)
             latency_ms = (int(line["returned_at_us"]) - int(invoked["intended_at_us"])) / 1000
-            self._caller.measures.add(str(invoked["operation"]), returned, latency_ms)
+            if int(invoked[CAUSED]) >= self._since_us:
+                self._caller.measures.add(str(invoked["operation"]), returned, latency_ms)
+        line = {name: value for name, value in line.items() if name not in (CAUSED, ABANDONED)}
         self._history.append_soon(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     async def _ask(self, calls: int, requests: int) -> RecordPage | None:
         headers = {PASSWORD: self._password}
         try:
-            answer = await self._connection.ask("GET", f"{PATH}?{query_of(calls, requests)}", headers, None)
+            answer = await self._connection.ask("GET", f"{PATH}?{query_of(calls, requests, self._since_us)}", headers, None)
             self._answered_us, self.is_away = self._caller.clock.now_us(), False
             if answer.status == 200:
                 page = decode_page(answer.body)

@@ -270,7 +270,7 @@ class Work:
             connect=self._faulting.connect,
         )
         await self.sweeping.run(self._deliver)
-        is_known = self.record is None or not self.record.unheard
+        is_known = self.record is None or not (self.record.unheard or self.record.owed_to_others)
         if is_known and self.sweeping.is_settled and not self._outstanding:
             self.settled_at_us = self._clock.now_us()
 

@@ -85,28 +85,40 @@ class Application:
         self.metrics.gauges += self._gauges()
 
     async def call(
-        self, operation: str, arguments: Mapping[str, Any], operation_id: UUID | None = None, *, is_own: bool = False
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        operation_id: UUID | None = None,
+        *,
+        caused_at_us: int | None = None,
     ) -> Carried:
         """Carry out a call; never raises for what the database or the operation does.
 
         Args:
             arguments: without operation_id.
-            is_own: no client asks for it.
+            caused_at_us: when the client's call came that it follows from; None: a client asks for it.
         """
         made = operation_id or make_operation_id(time.time_ns() // 1_000_000, self._ids)
-        returning = self.record.note_call(made, operation, arguments) if is_own else None
-        carried = await self.carry_out(self.operations[operation], arguments, made)
+        returning = None
+        if caused_at_us is not None:
+            returning = self.record.note_call(made, operation, arguments, caused_at_us=caused_at_us)
+        carried = await self.carry_out(self.operations[operation], arguments, made, caused_at_us=caused_at_us)
         if returning is not None:
             returning(carried.returned)
         self.metrics.note_call(operation, carried.returned.outcome)
         return carried
 
     async def carry_out(
-        self, operation: Operation, arguments: Mapping[str, Any], operation_id: UUID | None = None
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        operation_id: UUID | None = None,
+        *,
+        caused_at_us: int | None = None,
     ) -> Carried:
         """Carry out an operation that need not be one of the system's; nobody counts or records it."""
         made = operation_id or make_operation_id(time.time_ns() // 1_000_000, self._ids)
-        origin = CausingCall(operation.name, now_us())
+        origin = CausingCall(operation.name, now_us() if caused_at_us is None else caused_at_us)
         asking = Asking(self.record, made, lambda step: self._services.react(step, self._draws, origin))
         events: list[Row] = []
         try:
@@ -155,7 +167,7 @@ class Application:
         if due.meeting is not None:
             await due.meeting.wait()
         began_s = time.perf_counter()
-        returned = (await self.call(due.operation, due.arguments, is_own=True)).returned
+        returned = (await self.call(due.operation, due.arguments, caused_at_us=due.origin.intended_at_us)).returned
         outcome = returned.outcome
         self.metrics.tasks.observe(time.perf_counter() - began_s, due.operation, outcome)
         if outcome.is_answer:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from integrity.endpoints.record import ABANDONED, CAUSED
 from integrity.history import (
     Call,
     Requested,
@@ -68,11 +69,13 @@ class Record:
         self.requests = KeptLines()
         self._session = str(uuid4())
 
-    def note_call(self, operation_id: UUID, operation: str, arguments: Mapping[str, Any]) -> Callable[[Returned], None]:
-        """Write down that a call is made; return what takes how it ended."""
+    def note_call(
+        self, operation_id: UUID, operation: str, arguments: Mapping[str, Any], *, caused_at_us: int
+    ) -> Callable[[Returned], None]:
+        """Write down that a call is made, and when the one came that it follows from; return what takes how it ended."""
         at_us = now_us()
         call = Call(operation_id, operation, arguments, 0, at_us, at_us)
-        self.calls.append(encode_invoked(call))
+        self.calls.append(b'{"%s":%d,%s' % (CAUSED.encode(), caused_at_us, encode_invoked(call)[1:]))
 
         def returned(ended: Returned) -> None:
             said = replace(
@@ -83,13 +86,14 @@ class Record:
                 error=ended.error,
                 attempts=ended.attempts,
             )
-            self.calls.append(encode_returned(said))
+            died = b'{"%s":true,' % ABANDONED.encode() if ended.was_abandoned else b"{"
+            self.calls.append(died + encode_returned(said)[1:])
 
         return returned
 
-    def page(self, calls: int, requests: int, *, owed: int) -> bytes:
+    def page(self, calls: int, requests: int, *, owed: int, owed_since: int) -> bytes:
         """Return a page of the record, from these numbers of lines on."""
-        head = orjson.dumps({"session": self._session, "owed": owed})
+        head = orjson.dumps({"session": self._session, "at_us": now_us(), "owed": owed, "owed_since": owed_since})
         return b'%s,"calls":%s,"requests":%s}' % (head[:-1], self.calls.page(calls), self.requests.page(requests))
 
 

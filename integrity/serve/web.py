@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from integrity.endpoints.answers import encode_return
 from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.login import BYPASS
-from integrity.endpoints.record import CALLS, PASSWORD, PATH, REQUESTS
+from integrity.endpoints.record import CALLS, PASSWORD, PATH, REQUESTS, SINCE
 from integrity.endpoints.requests import JSON, BadRequest, WireRequest, decode_call
 from integrity.endpoints.table import Endpoints
 from integrity.history import Outcome, Returned
@@ -128,11 +128,12 @@ class _Web:
         if not _is_same(request.headers.get(PASSWORD, ""), self._secrets.password):
             raise BadRequest(401, f"the header {PASSWORD} must hold the password", field=PASSWORD)
         try:
-            first, second = (max(0, int(request.query_params.get(name, 0))) for name in (CALLS, REQUESTS))
+            numbers = (max(0, int(request.query_params.get(name, 0))) for name in (CALLS, REQUESTS, SINCE))
+            first, second, since_us = numbers
         except ValueError:
-            raise BadRequest(422, f"{CALLS} and {REQUESTS} are numbers of lines") from None
-        application = self._application
-        page = application.record.page(first, second, owed=application.deliveries.outstanding)
+            raise BadRequest(422, f"{CALLS} and {REQUESTS} are numbers of lines, {SINCE} microseconds") from None
+        owed = self._application.deliveries
+        page = self._application.record.page(first, second, owed=owed.outstanding, owed_since=owed.count_since(since_us))
         return Response(page, media_type=JSON)
 
     async def log_in(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from integrity.clients.http import Server
-from integrity.endpoints.record import decode_page
+from integrity.endpoints.record import ABANDONED, CAUSED, decode_page
 from integrity.history import Outcome, Returned
 from integrity.http.answer import Unanswered
 from integrity.http.connection import RawAnswer
@@ -23,6 +23,7 @@ from integrity.serve.record import Asking, Record
 from integrity.systems.service import Reaction
 
 ENDED = Returned(Outcome.OK, {"paid": True}, "", 1)
+DIED = Returned(Outcome.UNKNOWN, None, "abandoned: the client died", 1, was_abandoned=True)
 
 
 class Told:
@@ -32,7 +33,7 @@ class Told:
 
     def __init__(self) -> None:
         self.record = Record()
-        self.owed = 0
+        self.owed = self.owed_since = 0
         self.status = 200
         self.is_away = False
 
@@ -42,13 +43,13 @@ class Told:
     async def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> RawAnswer:
         if self.is_away:
             raise Unanswered("connection refused", was_sent=False)
-        calls, requests = (int(each.partition("=")[2]) for each in path.partition("?")[2].split("&"))
+        calls, requests, _ = (int(each.partition("=")[2]) for each in path.partition("?")[2].split("&"))
         assert headers == {"integrity-password": "pw"}
-        return RawAnswer(self.status, {}, self.record.page(calls, requests, owed=self.owed))
+        return RawAnswer(self.status, {}, self.record.page(calls, requests, owed=self.owed, owed_since=self.owed_since))
 
-    def hear(self, number: int, *, ends: bool = True) -> Any:
+    def hear(self, number: int, *, ends: bool = True, caused_at_us: int = 2**60) -> Any:
         """Make a call of its own; return what ends it."""
-        returning = self.record.note_call(UUID(int=number), "hear", {"minor": number})
+        returning = self.record.note_call(UUID(int=number), "hear", {"minor": number}, caused_at_us=caused_at_us)
         return returning(ENDED) if ends else returning
 
 
@@ -79,28 +80,43 @@ def test_calls_of_the_servers_own_are_in_the_history_from_the_run_on_each_of_a_c
 
     async def play() -> None:
         told.hear(1)
-        ending = told.hear(2, ends=False)
-        told.owed = 1
+        ending = told.hear(2, ends=False, caused_at_us=5)
+        told.owed = 2
         await record.begin()
+        told.owed_since = 1
         told.hear(3)
+        told.hear(5, caused_at_us=17)
         asking = Asking(told.record, UUID(int=9), lambda step: (Reaction({"status": "taken"}, latency_s=1.0), 5))
         asking.request(Request("bank", {"minor": 5}))
         ending(ENDED)
         draining = asyncio.create_task(record.drain())
         await asyncio.sleep(0.01)
         asking.answered()
-        told.hear(4)
-        told.owed = 0
+        told.hear(4, ends=False)(DIED)
+        told.owed, told.owed_since = 1, 0
         await draining
 
     asyncio.run(play())
 
     invoked, returned = "invoked", "returned"
-    expected = [(2, invoked), (3, invoked), (3, returned), (2, returned), (4, invoked), (4, returned)]
+    expected = [
+        (2, invoked),
+        (3, invoked),
+        (3, returned),
+        (5, invoked),
+        (5, returned),
+        (2, returned),
+        (4, invoked),
+        (4, returned),
+    ]
     assert history.heard == expected  # 1 had ended before
-    assert [each["client"] for each in history.calls if each["event"] == invoked] == [100, 101, 102]
+    assert [each["client"] for each in history.calls if each["event"] == invoked] == [100, 101, 102, 103]
     assert [each.get("service", each.get("event")) for each in history.requests] == ["bank", "returned"]
-    assert (measures.operations["hear"].ok, record.unheard, record.owed) == (3, "", 0)
+    # What follows from calls before the run is in no figure of it, and nobody waits for what is owed to those.
+    heard = measures.operations["hear"]
+    assert (heard.ok, heard.abandoned, heard.faults, record.unheard) == (1, 1, 0, "")
+    assert not {CAUSED, ABANDONED} & {name for each in history.calls for name in each}
+    assert (record.owed, record.owed_to_others) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +169,10 @@ def test_a_server_that_keeps_no_record_is_asked_once_and_one_that_is_away_for_a_
     assert of_stranger.unheard == "it does not tell at /integrity/record: HTTP 404"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"session": "a", "owed": 0, "calls": 1, "requests": 2}', b"\xff"])
+NO_LINES = b'{"session": "a", "at_us": 1, "owed": 0, "owed_since": 0, "calls": 1, "requests": 2}'
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", NO_LINES, b"\xff"])
 def test_what_is_no_page_is_none(body: bytes) -> None:
     with pytest.raises(ValueError, match="no page of a record"):
         decode_page(body)
