@@ -131,6 +131,11 @@ NOT_OVER_HTTP = {
 """What a run whose calls go to a server has not, and why."""
 
 
+def find_servers_own(window: Window) -> str:
+    """Return why a fault cannot be played where calls go to a server; empty: it can."""
+    return next((NOT_OVER_HTTP[need] for need in NOT_OVER_HTTP if need in window.fault.needs), "")
+
+
 def check_schedule(windows: Sequence[Window], scene: Scene) -> None:
     """Raise where a fault cannot be done to this run; nothing is done yet.
 

@@ -217,9 +217,12 @@ def run(
         yield Noted(f"going on with run {rest.run_id}, which ran for {rest.ran_s:.0f} s; its figures are its own")
     system, profile = _understood(chosen, target, project)
     yield from map(Noted, system.describe_unusable())
-    over = None
+    over, faults = None, tuple(chosen.faults)
     if chosen.origin is not None:
+        planned = set(profile.faults) if isinstance(profile, OpenProfile) else set()
         system, profile, not_run = asked_over_http(system, profile)
+        left_out = planned.difference(profile.faults if isinstance(profile, OpenProfile) else ())
+        faults = tuple(window for window in faults if window.text not in left_out)
         over = OverHttp(Server(chosen.origin, system, password=password_of(), api_key=api_key_of()), not_run)
     server = own_server(project, target)
     request = RunRequest(
@@ -234,7 +237,7 @@ def run(
         test_database=test_database,
         revive=server.revive if server else None,
         server=server,
-        faults=tuple(chosen.faults),
+        faults=faults,
         faults_may_overlap=chosen.faults_may_overlap,
         resumes=rest,
         application=watched,

@@ -14,6 +14,7 @@ from integrity.domain import KeyOf, NewKey, World
 from integrity.endpoints.login import PASSWORD_HINT
 from integrity.endpoints.record import PASSWORD, PATH, query_of
 from integrity.errors import UsageError, quote
+from integrity.faults.schedule import find_servers_own, read_window
 from integrity.history import make_operation_id
 from integrity.http.answer import Unanswered
 from integrity.http.connection import RawAnswer
@@ -92,7 +93,18 @@ def asked_over_http(system: System, profile: Profile) -> tuple[System, Profile, 
             hint="Run it without --target, or take a profile whose steps are of its rate.",
         )
     left = _narrowed(profile, known).model_copy(update={"subscribers": streamed})
-    return replace(system, sweeps=swept), left, (*missing, *streams, *unswept)
+    left, unfaulted = _without_faults_of_servers(left)
+    return replace(system, sweeps=swept), left, (*missing, *streams, *unswept, *unfaulted)
+
+
+def _without_faults_of_servers(profile: Profile) -> tuple[Profile, tuple[NotRun, ...]]:
+    """Return a profile without those of its faults that are of what a server has, and which they are."""
+    if not isinstance(profile, OpenProfile):
+        return profile, ()
+    why = {each: find_servers_own(read_window(each, duration_s=profile.duration_s)) for each in profile.faults}
+    kept = tuple(each for each in profile.faults if not why[each])
+    left_out = tuple(NotRun(operation=f"fault {each}", reason=why[each]) for each in profile.faults if why[each])
+    return profile.model_copy(update={"faults": kept}), left_out
 
 
 def stream_count(profile: Profile) -> int:

@@ -216,7 +216,8 @@ def _recovery(before: _Calls, after: _Calls, *, since_us: int, from_us: int, to_
     usual = [each for each in _bins(before, since_us, from_us, bin_us) if each is not None]
     looked_us = max(0, until_us - to_us)
     if len(usual) < BINS_LEAST:
-        few = f"too few calls to tell recovery: {len(before.outcome)} before it, of about {COMPARED_CALLS} evenly spread"
+        pieces = f"enough in {len(usual)} of the {BINS_LEAST} pieces of {bin_us / 1e6:g} s that it takes"
+        few = f"too few calls to tell recovery: {len(before.outcome)} before it, {pieces}"
         return Recovery(None, few, looked_s=looked_us / 1e6)
     latency_most, failure_most = max(p95_ms for p95_ms, _ in usual), max(share for _, share in usual)
     bins = _bins(after, to_us, to_us + looked_us, bin_us)

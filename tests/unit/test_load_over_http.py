@@ -17,7 +17,7 @@ from integrity.errors import UsageError
 from integrity.faults.catalogue import FAULTS
 from integrity.faults.conduct import Conduct
 from integrity.faults.scene import Scene
-from integrity.faults.schedule import find_unmet, read_schedule
+from integrity.faults.schedule import find_unmet, read_schedule, read_window
 from integrity.http.origin import read_origin
 from integrity.load import descriptors
 from integrity.load.descriptors import make_room
@@ -111,6 +111,25 @@ def test_faults_of_what_the_server_has_are_unmet_and_those_of_the_database_and_o
     windows = read_schedule([f"{name}@0-1" for name in FAULTS], duration_s=1.0, may_overlap=True)
 
     assert {window.fault.name for window, _ in find_unmet(windows, scene)} == SERVERS_OWN
+
+
+def test_faults_of_a_profile_that_are_the_servers_are_left_out_by_name_and_the_others_stay() -> None:
+    """Nobody gave them, so that nobody can leave them out."""
+    for system in SYSTEMS.values():
+        for name in profile_names(system, {}):
+            profile = load_profile(system, name, {})
+            if not isinstance(profile, OpenProfile):
+                continue
+            _, left, not_run = asked_over_http(system, profile)
+            assert isinstance(left, OpenProfile)
+            of_servers = [
+                each
+                for each in profile.faults
+                if read_window(each, duration_s=profile.duration_s).fault.name in SERVERS_OWN
+            ]
+            said = [each.operation for each in not_run if each.operation.startswith("fault ")]
+            assert said == [f"fault {each}" for each in of_servers]
+            assert [*left.faults] == [each for each in profile.faults if each not in of_servers]
 
 
 @pytest.mark.parametrize(("hard", "fits"), [(200, True), (20, False)])
