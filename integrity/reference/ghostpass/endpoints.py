@@ -37,5 +37,5 @@ ENDPOINTS = Endpoints(
         ),
         Endpoint("POST", "/sales/{sale_id}/refund", "refund_sale", {"sale_id": path()}),
     ),
-    declines={"insufficient_balance": 402, "unknown_wallet": 404},
+    declines={"insufficient_balance": 402, "unknown_wallet": 404, "unknown_terminal": 404, "unknown_gateway": 404},
 )

@@ -116,6 +116,9 @@ def scan_in(*, operation_id: UUID, wallet_id: int, gateway_id: int, name_entry: 
     gateway: Rows = yield Statement(
         "select reentry_fee_minor from ghostpass.gateways where id = :gateway_id", {"gateway_id": gateway_id}
     )
+    if not gateway:
+        yield Rollback()
+        return Declined("unknown_gateway")
     if presence[0]["is_inside"]:
         yield from record_scan(wallet_id, gateway_id, "in", operation_id, is_accepted=False)
         yield Commit()
@@ -175,6 +178,9 @@ def sell(*, operation_id: UUID, wallet_id: int, terminal_id: int, amount_minor: 
         "select platform_fee_bps, venue_share_bps from ghostpass.terminals where id = :terminal_id",
         {"terminal_id": terminal_id},
     )
+    if not terminal:
+        yield Rollback()
+        return Declined("unknown_terminal")
     debited: Rows = yield debit(wallet_id, amount_minor)
     if not debited:
         yield Rollback()

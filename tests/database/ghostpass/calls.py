@@ -219,6 +219,12 @@ PLAYED: Mapping[str, Played] = {
     "a sale that the wallet cannot pay": Played(
         "sell", {"wallet_id": 2, "terminal_id": 1, "amount_minor": 2001}, Declined("insufficient_balance")
     ),
+    "a sale at a terminal that there is not": Played(
+        "sell", {"wallet_id": 2, "terminal_id": 99, "amount_minor": 100}, Declined("unknown_terminal")
+    ),
+    "an entry at a gateway that there is not": Played(
+        "scan_in", {"wallet_id": 2, "gateway_id": 99}, Declined("unknown_gateway")
+    ),
     "a sale is taken back": Played(
         "refund_sale",
         {"sale_id": 1},
