@@ -10,6 +10,7 @@ from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Rows, Sta
 from integrity.reference.instainstru.operations import (
     OPERATIONS,
     answer,
+    answer_again,
     count_unread,
     deliver,
     find_conversation,
@@ -62,7 +63,7 @@ def send_message_numbered_by_the_newest(
     if not message:
         yield Rollback()
         sent: Rows = yield find_sent(participant_id, client_message_id)
-        return answer(sent[0])
+        return answer_again(sent[0], body)
     yield deliver(message[0]["message_id"], booking_id)
     yield Statement(
         """
@@ -110,7 +111,7 @@ def send_message_from_stale_counts(*, operation_id: UUID, participant_id: int, c
     sent: Rows = yield find_sent(participant_id, client_message_id)
     if sent:
         yield Rollback()
-        return answer(sent[0])
+        return answer_again(sent[0], body)
     conversation_id, booking_id = conversation[0]["id"], conversation[0]["booking_id"]
     numbered: Rows = yield take_number(conversation_id)
     message = yield from record_message(
@@ -143,7 +144,7 @@ def send_message_and_touch_afterwards(
     sent: Rows = yield find_sent(participant_id, client_message_id)
     if sent:
         yield Rollback()
-        return answer(sent[0])
+        return answer_again(sent[0], body)
     conversation_id, booking_id = conversation[0]["id"], conversation[0]["booking_id"]
     numbered: Rows = yield Statement(
         """
@@ -183,7 +184,7 @@ def send_message_and_deliver_afterwards(
     sent: Rows = yield find_sent(participant_id, client_message_id)
     if sent:
         yield Rollback()
-        return answer(sent[0])
+        return answer_again(sent[0], body)
     conversation_id, booking_id = conversation[0]["id"], conversation[0]["booking_id"]
     numbered: Rows = yield take_number(conversation_id)
     message = yield from record_message(
@@ -204,7 +205,7 @@ def send_message_looked_up_first(*, operation_id: UUID, participant_id: int, cli
     """Look the client's id up before the lock: a message and its retry both find nothing, and both are sent."""
     sent: Rows = yield find_sent(participant_id, client_message_id)
     if sent:
-        return answer(sent[0])
+        return answer_again(sent[0], body)
     yield Begin()
     conversation: Rows = yield lock_conversation(participant_id)
     if not conversation:

@@ -29,7 +29,12 @@ ENDPOINTS = Endpoints(
         ),
     ),
     acts={"resend_message": Act("send_message")},  # a phone that sends again asks for the same
-    declines={"unknown_participant": 404, "no_conversation": 404, "unknown_last_sequence": 422},
+    declines={
+        "unknown_participant": 404,
+        "no_conversation": 404,
+        "unknown_last_sequence": 422,
+        "client_message_id_reused": 422,
+    },
     login=Login("/api/login", {"participant_id": Kind.INTEGER, "user_id": Kind.INTEGER}),
     streams=(
         event_stream(

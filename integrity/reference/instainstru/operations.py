@@ -76,8 +76,8 @@ def open_conversation(*, operation_id: UUID, participant_id: int) -> Steps:
 def send_message(*, operation_id: UUID, participant_id: int, client_message_id: str, body: str) -> Steps:
     """A participant writes: the message gets the next number, and a delivery and an unread mark for everybody else.
 
-    A phone that got no answer sends again with the same client_message_id, and gets the answer that it has missed, whatever
-    else it asks for now: the first one counts.
+    A phone that got no answer sends again with the same client_message_id, and gets the answer that it has missed. Another
+    text under it is another message, and would be lost: it is declined.
     """
     yield Begin()
     conversation: Rows = yield lock_conversation(participant_id)
@@ -88,7 +88,7 @@ def send_message(*, operation_id: UUID, participant_id: int, client_message_id: 
     sent: Rows = yield find_sent(participant_id, client_message_id)
     if sent:
         yield Rollback()
-        return answer(sent[0])
+        return answer_again(sent[0], body)
     conversation_id, booking_id = conversation[0]["id"], conversation[0]["booking_id"]
     numbered: Rows = yield take_number(conversation_id)
     message = yield from record_message(
@@ -311,7 +311,7 @@ def find_sent(participant_id: int, client_message_id: str) -> Statement:
     """The message that the sender sent under this id of its own, if it did."""
     return Statement(
         """
-        select id as message_id, sequence from instainstru.messages
+        select id as message_id, sequence, body from instainstru.messages
         where sender_id = :participant_id and client_message_id = :client_message_id
         """,
         {"participant_id": participant_id, "client_message_id": client_message_id},
@@ -387,6 +387,11 @@ def count_unread(conversation_id: int, sender_id: int) -> Statement:
     )
 
 
+def answer_again(sent: Row, body: str) -> Reply:
+    """What a sender is told under whose id there is a message: of another text that it is not sent."""
+    return answer(sent) if sent["body"] == body else Declined("client_message_id_reused")
+
+
 def answer(message: Row) -> Ok:
     """What a sender is told, the first time and every further time."""
     return Ok({"message_id": message["message_id"], "sequence": message["sequence"]})
@@ -423,7 +428,7 @@ OPERATIONS = {
             {
                 "participant_id": KeyOf("participants"),
                 "client_message_id": OneOf(("again-1", "again-2")),
-                "body": Fresh("Hello? "),
+                "body": OneOf(("Are you there?",)),
             },
         ),
         Operation("mark_read", mark_read, {"participant_id": KeyOf("participants"), "sequence": IntegerIn(1, 60)}),

@@ -69,7 +69,10 @@ PLAYED: Mapping[str, Played] = {
         },
     ),
     "a message where no conversation was opened": Played("send_message", sending(7, "c-1"), Declined("no_conversation")),
-    "a message again": Played("resend_message", sending(2, "c-1"), Ok({"message_id": 2, "sequence": 2})),
+    "a message again": Played(
+        "resend_message", {**sending(2, "c-1"), "body": "Five is fine."}, Ok({"message_id": 2, "sequence": 2})
+    ),
+    "another message under the id of one": Played("send_message", sending(2, "c-1"), Declined("client_message_id_reused")),
     "a message again that had not come": Played(
         "resend_message",
         sending(4, "c-9"),
