@@ -99,6 +99,8 @@ def read_origin(text: str, *, place: str) -> Origin:
     scheme = split.scheme.lower()
     if scheme not in PORTS or not split.hostname:
         raise UsageError(f"{place}: {quote_url(text)} is no URL of HTTP", hint=_HINT)
+    if split.port == 0:
+        raise UsageError(f"{place}: {quote_url(text)} has port 0, where nobody listens", hint=_HINT)
     user, password = unquote(split.username or ""), unquote(split.password or "")
     origin = Origin(scheme, split.hostname, split.port or PORTS[scheme], split.path.rstrip("/"), user, password)
     if split.query or split.fragment:

@@ -156,11 +156,14 @@ def _describe_missing(row: Mapping[str, Any], known: Known) -> str:
 
 def _describe_rows(rows: list[Any], noted: list[Any]) -> str:
     runs = sorted({str(row["run_id"]) for row in rows if row.get("run_id")})
-    names = ", ".join(runs or [row["run_id"] for row in noted if row["state"] != "running"])
+    named = runs or [row["run_id"] for row in noted if row["state"] != "running"]
+    names = ", ".join(named)
+    subject = "it" if len(named) == 1 else "one"
+    whose = f"history of run {names} does" if len(named) == 1 else f"histories of runs {names} do"
     give_up = typed(f"forget {names.partition(', ')[0]}")
     count = counted(len(rows), "row is", "rows are")
     return (
-        f"{count} of a time that the history of run {names} does not cover: it breaks off, or a server did not tell "
+        f"{count} of a time that the {whose} not cover: {subject} breaks off, or a server did not tell "
         "what it did by itself, and what it lacks says nothing. Where its folder was cut, bring the whole of it back and "
         f"validate again; what a server did not tell nobody can bring. Or give that time up: {give_up}"
     )

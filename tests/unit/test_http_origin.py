@@ -50,6 +50,7 @@ def test_an_origin_is_this_machine_or_listed_and_is_shown_without_its_password(g
         "another scheme": ("ftp://127.0.0.1/", "is no URL of HTTP"),
         "no host": ("http://", "is no URL of HTTP"),
         "no port": ("http://127.0.0.1:eighty", "is no URL of HTTP"),
+        "a port that nobody has": ("http://127.0.0.1:0", "has port 0, where nobody listens"),
         "a port out of bounds": ("http://127.0.0.1:99999", "is no URL of HTTP"),
         "more than an origin": ("http://127.0.0.1/?token=s3cret", "behind http://127.0.0.1:80 stands more than a path"),
         "letters that no URL has": ("http://127.0.0.1/a b", "has letters that no URL has"),
