@@ -133,8 +133,8 @@ class Application:
                 )
         except PoolExhausted as error:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "no_connection_free"}, str(error), 1)
-        except Unreachable as error:
-            returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, error.message, 1)
+        except Unreachable:  # what it says of the place is not for clients
+            returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, "the database does not answer", 1)
         return Carried(made, returned, tuple(events))
 
     def _draw_death(self, operation: str) -> Abandon | None:

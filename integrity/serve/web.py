@@ -99,15 +99,21 @@ def make_web(application: Application, endpoints: Endpoints, secrets: Secrets, s
     routes += streams.routes(web.admit) if streams is not None else []
     routes.append(Route("/{path:path}", web.Calls(web)))
     fixed = frozenset(each.path for each in routes if isinstance(each, Route))
+    web.fixed = {each.path: each.methods or () for each in routes[:-1] if isinstance(each, Route)}
     return Starlette(
         routes=routes, middleware=[Middleware(_Observing, application=application, fixed=fixed)], lifespan=lifespan
     )
 
 
 class _Web:
-    """What answers."""
+    """What answers.
+
+    Attributes:
+        fixed: methods of the paths that are in no table.
+    """
 
     def __init__(self, application: Application, endpoints: Endpoints, secrets: Secrets) -> None:
+        self.fixed: Mapping[str, Collection[str]] = {}
         self._application = application
         self._endpoints = endpoints
         self._secrets = secrets
@@ -161,7 +167,13 @@ class _Web:
             BadRequest: it asks for none.
         """
         path, query = _sent(request, "raw_path"), _sent(request, "query_string")
-        endpoint, placed = self._endpoints.match(request.method, path, query)
+        try:
+            endpoint, placed = self._endpoints.match(request.method, path, query)
+        except BadRequest as error:
+            if error.status != 404 or path not in self.fixed:
+                raise
+            allowed = ", ".join(sorted(self.fixed[path]))
+            raise BadRequest(405, f"{path} takes {allowed}, not {request.method}", allow=allowed) from None
         request.scope[ROUTE] = endpoint.path
         claims: Mapping[str, Any] = {}
         if endpoint.is_authenticated:

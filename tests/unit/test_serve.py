@@ -213,6 +213,8 @@ BAD: list[tuple[str, str, Any, dict[str, str], int, str]] = [
     ("POST", "/login", b'{"email": "wallet_id.7@example.org", "password": "x"}', {}, 401, "nobody has this"),
     ("POST", "/login", b" " * 5_000, {}, 413, "longer than 4,096 bytes"),
     ("GET", "/pay", b"", {}, 405, "/pay takes POST, not GET"),
+    ("POST", "/health", b"", {}, 405, "/health takes GET, HEAD, not POST"),
+    ("GET", "/login", b"", {}, 405, "/login takes POST, not GET"),
     ("GET", "/wallets/x", b"", {}, 422, "id in the path"),
     ("GET", "/wallets/%ff", b"", {}, 422, "id in the path"),
     ("GET", "/wallets/7/", b"", {}, 404, "there is no /wallets/7/ here"),
@@ -257,6 +259,7 @@ async def test_what_goes_wrong_in_a_call_is_an_answer_that_says_what_became_of_i
     served.connection.is_reachable = False
     status, headers, said = await served.ask("GET", "/wallets/3")
     assert (status, said["reason"], headers["retry-after"]) == (503, "database_unreachable", "1")
+    assert said["error"] == "the database does not answer"  # and not where it is
     assert (await served.ask("GET", "/health"))[0] == 503
     served.connection.is_reachable = True
     status, _, said = await served.ask("GET", "/health")
