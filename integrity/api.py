@@ -26,6 +26,7 @@ from integrity.jobs import seed as seeding
 from integrity.jobs import validate as validating
 from integrity.jobs.findings import Wanted
 from integrity.load.request import EndedRun
+from integrity.monitor.watched import read_watched
 from integrity.project import Project, find_project, make_state_folder
 from integrity.race.raced import Raced, Replayed
 from integrity.race.search.settings import RaceSettings
@@ -83,11 +84,13 @@ class Run:
         rate: arrivals per second in all, of an open loop.
         faults: what goes wrong on purpose, and when, as `integrity run --fault` takes it.
         processes: that share the calls; more than 1 must find the system in a module that they can import.
+        watches: processes of an application, PID or NAME=PID, as `integrity run --process` takes them.
+        logs: of an application; lines that are added to them meanwhile are counted.
         folder: of the project, in which the run's folder is made.
         test_database: the name of a database that may hold other tables; None: as the project declares it.
 
     Raises:
-        UsageError: there is no such profile, bug or fault, or they do not go together.
+        UsageError: there is no such profile, bug, fault, process or log, or they do not go together.
         UnsafeDatabase: the database holds tables that we did not make.
         DatabaseError: it lacks the system's tables, or the server is gone.
     """
@@ -103,6 +106,8 @@ class Run:
     rate: float | None = None
     faults: Sequence[str] = ()
     processes: int = 1
+    watches: Sequence[str] = ()
+    logs: Sequence[Path] = ()
     folder: Path = Path()
     test_database: str | None = None
 
@@ -120,8 +125,15 @@ class Run:
             faults=self.faults,
             processes=self.processes,
         )
-        test_database = _test_database(project, self.test_database)
-        return listen(running.run(chosen, self.target, project, seed=self.seed, test_database=test_database), *listeners)
+        job = running.run(
+            chosen,
+            self.target,
+            project,
+            seed=self.seed,
+            test_database=_test_database(project, self.test_database),
+            watched=read_watched(self.watches, self.logs),
+        )
+        return listen(job, *listeners)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,20 @@
 """Systems that a program passes as objects are known beside those that are declared."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from os import getpid
 from pathlib import Path
 
 import pytest
 from sqlalchemy import MetaData
 
-from integrity import System
+from integrity import Run, System
+from integrity.engines.target import Target
 from integrity.errors import UsageError
+from integrity.events import Event
+from integrity.load.request import RunRequest
+from integrity.monitor.processes import Process
+from integrity.monitor.watched import WatchedApplication
 from integrity.project import Project, Settings, SystemSection
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.registry import Registry
@@ -44,3 +51,23 @@ def test_a_name_that_cannot_be_a_schemas_is_refused() -> None:
     with pytest.raises(UsageError, match="'My Bank' is no name of a system") as refused:
         registry_with(System("My Bank", "a bank", MetaData(), {}))
     assert "lowercase" in (refused.value.hint or "")
+
+
+def test_a_run_of_a_program_watches_an_application_as_the_command_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+
+    def play(request: RunRequest) -> Iterator[Event]:
+        given.append(request.application)
+        yield from ()
+
+    monkeypatch.setattr("integrity.jobs.run.play", play)
+    log, target = tmp_path / "app.log", Target.parse(f"sqlite:///{tmp_path}/bank.db")
+    log.touch()
+    run = Run(system=GHOSTPASS, target=target, profile="smoke", folder=tmp_path, watches=[f"app={getpid()}"], logs=[log])
+    run()
+    assert given == [WatchedApplication([Process("app", getpid())], (log,))]
+    with pytest.raises(UsageError, match="there is no such file"):
+        replace(run, logs=[tmp_path / "none.log"])()
+    assert len(given) == 1
