@@ -14,7 +14,7 @@ import pytest
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.faults.schedule import read_schedule
-from integrity.load.profile import OpenProfile, load_profile
+from integrity.load.profile import OpenProfile, load_profile, profile_names
 from integrity.load.request import RunRequest
 from integrity.load.run import run
 from integrity.project import Project, Settings
@@ -24,7 +24,10 @@ from tests.detection.worlds import judge, make_seeded, violated
 
 SECONDS = 2.0
 LIMIT_MS = 3000.0
-"""Of answers, and of what webhooks settle; far from what any machine needs for them."""
+"""Of answers, and of what webhooks settle, where no plan has one; far from what any machine needs for them."""
+
+ASKING: Mapping[str, str] = {"safebox": "pay_invoice", "streamvote": "poll_event", "inbox": "send_whatsapp"}
+"""An operation with a limit of its plan that waits for the answer of a service. That of ghostpass waits for a webhook."""
 
 SOON, LATE = 0.01, 6.0
 """Seconds of a fault: within that limit, and beyond it."""
@@ -61,6 +64,15 @@ def passes(result: RunResult) -> None:
     assert failed(result) <= (TIMED if is_starved else set())
 
 
+def is_late_for(operation: str) -> Expected:
+    def check(result: RunResult) -> None:
+        late = {each.operation for each in result.thresholds if each.state == "failed" and each.statistic == "p50"}
+        assert operation in late
+        assert failed(result) <= TIMED
+
+    return check
+
+
 def is_late(result: RunResult) -> None:
     assert failed(result)
     assert failed(result) <= TIMED
@@ -87,6 +99,22 @@ def is_down(party: str) -> Expected:
     return check
 
 
+@cache
+def plan_limits(name: str) -> Mapping[tuple[str, str], float]:
+    """Return the plan's loosest limit on how long each operation takes, and on how long what it causes; milliseconds.
+
+    Judged on the median: so few calls carry no limit on a p95, and a fault over the whole run is in each of them.
+    """
+    limits: dict[tuple[str, str], float] = {}
+    for each in profile_names(SYSTEMS[name], {}):
+        for threshold in load_profile(SYSTEMS[name], each, {}, {}).thresholds:
+            if threshold.operation and threshold.statistic in ("p50", "p95", "p99", "settled_mean"):
+                statistic = threshold.statistic if threshold.statistic in TIMED else "p50"
+                key = threshold.operation, statistic
+                limits[key] = max(limits.get(key, 0.0), threshold.most)
+    return limits
+
+
 def cases_of(name: str) -> list[Case]:
     found = [Case(name, "", passes)]
     for (system, service), party in PARTIES.items():
@@ -105,6 +133,12 @@ def cases_of(name: str) -> list[Case]:
             Case(name, f"webhook_delay:least_s={LATE},more_s=0", is_late),
             Case(name, f"service_latency:least_s={SOON},more_s={SOON}", passes),
             Case(name, f"service_latency:least_s={LATE},more_s=0", is_late),
+        ]
+    if operation := ASKING.get(name):
+        limit_s = plan_limits(name)[operation, "p50"] / 1000
+        found += [
+            Case(name, f"service_latency:least_s={limit_s / 4:g},more_s=0", passes),  # some ask more than once
+            Case(name, f"service_latency:least_s={limit_s * 1.1:g},more_s=0", is_late_for(operation)),
         ]
     return found
 
@@ -125,7 +159,12 @@ def profile_of(name: str) -> OpenProfile:
     profile = load_profile(system, "calm", {"calm": calm}, given)
     assert isinstance(profile, OpenProfile)
     limits = [
-        {"operation": operation, "statistic": statistic, "most": LIMIT_MS, "source": "this test's own"}
+        {
+            "operation": operation,
+            "statistic": statistic,
+            "most": plan_limits(name).get((operation, statistic), LIMIT_MS),
+            "source": "the plan's, or this test's own",
+        }
         for operation in profile.operations
         for statistic in ("p50", "settled_mean")
     ]
