@@ -108,7 +108,8 @@ def plan_limits(name: str) -> Mapping[tuple[str, str], float]:
     limits: dict[tuple[str, str], float] = {}
     for each in profile_names(SYSTEMS[name], {}):
         for threshold in load_profile(SYSTEMS[name], each, {}, {}).thresholds:
-            if threshold.operation and threshold.statistic in ("p50", "p95", "p99", "settled_mean"):
+            timed = threshold.statistic in ("p50", "p95", "p99", "settled_mean")
+            if threshold.operation and timed and threshold.most is not None:
                 statistic = threshold.statistic if threshold.statistic in TIMED else "p50"
                 key = threshold.operation, statistic
                 limits[key] = max(limits.get(key, 0.0), threshold.most)
