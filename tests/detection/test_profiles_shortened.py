@@ -1,7 +1,7 @@
-"""Every shipped profile, played for some seconds at its own rates: the data holds, and no count or share is missed.
+"""Every shipped profile, played for some seconds at its own rates: the data holds, and no count, share or rate is missed.
 
-Latencies, and rates of answers, are this machine's: one is missed only where the generator, on the same machine, was late.
-What a fault does while it is in force is asked of the faults' own tests.
+Latencies are this machine's: one is missed only where the generator, on the same machine, was late. What a fault does while
+it is in force is asked of the faults' own tests.
 """
 
 import pytest
@@ -59,8 +59,8 @@ def played_s(profile: OpenProfile) -> float:
 
 
 def is_timed(threshold: ThresholdResult) -> bool:
-    """Return whether it is of how long something took, as is a rate of what was answered in time."""
-    return STATISTICS[threshold.statistic].kind in (Kind.LATENCY, Kind.RATE) or threshold.within_ms is not None
+    """Return whether it is of how long something took."""
+    return STATISTICS[threshold.statistic].kind is Kind.LATENCY or threshold.within_ms is not None
 
 
 @pytest.mark.exhaustive
