@@ -216,7 +216,9 @@ class OpenLoop:
         try:
             carrier = await self._borrow(client, intended_at_us)
             try:
-                await self._caller.call(carrier, client, operation, arguments, intended_at_us)
+                returned = await self._caller.call(carrier, client, operation, arguments, intended_at_us)
+                if returned.outcome.is_answer:
+                    self._caller.measures.of(operation).arrivals_answered += 1
             finally:
                 self._idle.put(carrier)
         finally:

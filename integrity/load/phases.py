@@ -79,8 +79,13 @@ class Phase:
 
     @property
     def answered(self) -> int:
-        """Calls that were answered, ok or declined."""
+        """Calls that were answered, ok or declined, those of webhooks and streams among them."""
         return sum(measure.answered for measure in self.measures.operations.values())
+
+    @property
+    def arrivals_answered(self) -> int:
+        """Of what was offered, what was answered."""
+        return sum(measure.arrivals_answered for measure in self.measures.operations.values())
 
     @property
     def failure_share(self) -> float:
@@ -109,8 +114,8 @@ class Phase:
         """Return how the system gave way in this phase; empty: it did not."""
         if self.offered >= OFFERED_LEAST and self.failure_share > FAILURE_SHARE_BROKEN:
             return f"{self.failure_share:.1%} of the calls failed: {_commonest_error(self.measures)}"
-        if self.offered >= OFFERED_LEAST and self.answered < SENT_SHARE_BROKEN * self.offered:
-            return f"{self.answered / self.offered:.0%} of the calls offered were answered"
+        if self.offered >= OFFERED_LEAST and self.arrivals_answered < SENT_SHARE_BROKEN * self.offered:
+            return f"{self.arrivals_answered / self.offered:.0%} of the calls offered were answered"
         return ""
 
 

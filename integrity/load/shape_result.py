@@ -69,7 +69,7 @@ def _phase(phase: Phase) -> PhaseResult:
         to_s=round(phase.to_s, 3),
         offered_per_s=round(phase.offered_per_s, 2),
         answered=phase.answered,
-        answered_per_s=round(phase.answered / phase.seconds, 2) if phase.seconds > 0 else None,
+        answered_per_s=round(phase.arrivals_answered / phase.seconds, 2) if phase.seconds > 0 else None,
         failure_share=round(phase.failure_share, 6),
         **{name: getattr(total, name) for name in Percentiles.model_fields},
         lag_p99_ms=phase.lag_p99_ms,

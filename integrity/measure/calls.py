@@ -38,6 +38,7 @@ class OperationMeasure:
         broken: open streams that ended by themselves.
         reasons: why calls were declined.
         late, late_answered: of them, what returned, and was answered, when no more were drawn: no rate counts them.
+        arrivals_answered: answered calls that the schedule of an open loop asked for: no webhooks, streams or sweeps.
         keeps_stream: whether subscribers keep a stream open by it.
         unsampled_ms, sampled_ms: latencies since the last sample, and those of the last RECENT_SAMPLES.
     """
@@ -63,6 +64,7 @@ class OperationMeasure:
     reasons: Counter[str] = field(default_factory=Counter)
     late: int = 0
     late_answered: int = 0
+    arrivals_answered: int = 0
     unsampled_ms: "array[float]" = field(default_factory=lambda: array("d"))
     sampled_ms: "deque[array[float]]" = field(default_factory=lambda: deque(maxlen=RECENT_SAMPLES))
 

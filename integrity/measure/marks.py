@@ -20,6 +20,7 @@ _COUNTS = (
     "broken",
     "late",
     "late_answered",
+    "arrivals_answered",
 )
 _TIMES = ("latencies_ms", "own_ms", "writes_ms", "settled_ms", "lags_ms")
 _KINDS = ("errors", "reasons")

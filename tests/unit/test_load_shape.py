@@ -33,14 +33,19 @@ def profile(**shape: object) -> OpenProfile:
     return OpenProfile.model_validate(settings)
 
 
-def phase(*returns: Returned, latency_ms: float = 10.0, factor: float = 1.0, offered: int | None = None) -> Phase:
-    """Return a phase of one second in which these calls returned."""
+def phase(
+    *returns: Returned, latency_ms: float = 10.0, factor: float = 1.0, offered: int | None = None, followed: int = 0
+) -> Phase:
+    """Return a phase of one second in which these calls returned, and so many webhooks that followed from them."""
     measures = Measures()
     log = PhaseLog(measures, [P95], Distribution())
     log.begin("x", factor, at_s=0.0, judged_from_s=0.0)
     log.settle(0.0, 0)
     for returned in returns:
         measures.of("sell").add(returned, latency_ms)
+        measures.of("sell").arrivals_answered += returned.outcome.is_answer
+    for _ in range(followed):
+        measures.of("confirm").add(OK, latency_ms)
     ended = log.end(1.0, len(returns) if offered is None else offered)
     assert ended is not None
     return ended
@@ -182,6 +187,7 @@ def test_a_system_that_answers_too_few_of_the_calls_offered_gave_way() -> None:
     assert phase(*[OK] * 89, offered=100).gave_way() == "89% of the calls offered were answered"
     assert phase(*[OK] * 90, offered=100).gave_way() == ""
     assert phase(*[OK] * 20, offered=40).gave_way() == "", "too few to say"
+    assert phase(*[OK] * 60, offered=100, followed=40).gave_way().startswith("60%"), "webhooks are no answers to what was"
 
 
 def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
@@ -197,6 +203,7 @@ def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
         lags_ms.append(50.0)
     for _ in range(100):
         measures.of("sell").add(OK, 90.0)  # 50 ms more or less decide
+    measures.of("sell").arrivals_answered = 100
     ladder = Ladder(LoadSteps(goal="break", step_s=1))
     assert ladder.next(late.end(1.0, 100)) is None
     assert "generator" in ladder.ended_because
