@@ -5,8 +5,9 @@ as does a server that closes it. Handshakes under way are few at a time, or a se
 """
 
 import asyncio
+import itertools
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -59,11 +60,15 @@ class WireFeeds:
     """Streams that are connections of their own.
 
     Args:
+        streams: that the subscription has; clients take them in turn.
         now_us: the clock that what comes is stamped with.
     """
 
-    def __init__(self, server: Server, stream: Stream, subscription: Subscription, now_us: Callable[[], int]) -> None:
-        self.server, self.stream, self.cursor, self.now_us = server, stream, subscription.cursor, now_us
+    def __init__(
+        self, server: Server, streams: Sequence[Stream], subscription: Subscription, now_us: Callable[[], int]
+    ) -> None:
+        self.server, self.cursor, self.now_us = server, subscription.cursor, now_us
+        self._streams = itertools.cycle(streams)
         self.handshakes = asyncio.Semaphore(HANDSHAKES_MOST)
         self._feeds: list[WireFeed] = []
         self._session: aiohttp.ClientSession | None = None
@@ -81,7 +86,7 @@ class WireFeeds:
         )
 
     def make(self) -> "WireFeed":
-        feed = WireFeed(self)
+        feed = WireFeed(self, next(self._streams))
         self._feeds.append(feed)
         return feed
 
@@ -101,14 +106,15 @@ class WireFeeds:
 class WireFeed:
     """See feeds.Feed."""
 
-    def __init__(self, feeds: WireFeeds) -> None:
+    def __init__(self, feeds: WireFeeds, stream: Stream) -> None:
         self._feeds = feeds
+        self._stream = stream
         self._line: WireLine | None = None
 
     async def open(self, call: Callable[[Carrier], Awaitable[Returned]]) -> Returned:
         self.cut()
         async with self._feeds.handshakes:
-            line = self._line = WireLine(self._feeds)
+            line = self._line = WireLine(self._feeds, self._stream)
             return await call(line)
 
     async def bring(self, arguments: Mapping[str, Any], take: Take, *, is_last: bool) -> Brought:
@@ -139,8 +145,9 @@ class WireFeed:
 class WireLine:
     """A connection that a stream comes down; to whoever calls, a carrier whose one call opens it."""
 
-    def __init__(self, feeds: WireFeeds) -> None:
+    def __init__(self, feeds: WireFeeds, stream: Stream) -> None:
         self._feeds = feeds
+        self._stream = stream
         self._came: list[tuple[int, Message]] = []
         self._last_us = feeds.now_us()
         self._messages: AsyncIterator[Message] | None = None
@@ -200,7 +207,7 @@ class WireLine:
         """Open the stream; see carrier.Carrier."""
         given = dict(arguments)
         operation_id: UUID = given.pop("operation_id")
-        asked = encode_call(self._feeds.stream.request, given, operation_id)
+        asked = encode_call(self._stream.request, given, operation_id)
         if abandon is None:
             return await self._open(asked, push)
         opening = asyncio.create_task(self._open(asked, push))
@@ -255,7 +262,7 @@ class WireLine:
         """
         feeds, origin = self._feeds, self._feeds.server.origin
         url = URL(f"{origin.scheme}://{origin.netloc}{origin.path}{asked.target}", encoded=True)
-        if feeds.stream.form is Form.WEBSOCKET:
+        if self._stream.form is Form.WEBSOCKET:
             socket = await feeds.session.ws_connect(url, headers=headers, heartbeat=PING_S, max_msg_size=MESSAGE_BYTES_MOST)
             assert isinstance(socket, _Websocket)
             self._source = socket
@@ -288,7 +295,7 @@ class WireLine:
                 self._came.append((self._last_us, message))
 
     async def _read_websocket(self, socket: aiohttp.ClientWebSocketResponse) -> "AsyncIterator[Message]":
-        stream, cursor = self._feeds.stream, self._feeds.cursor
+        stream, cursor = self._stream, self._feeds.cursor
         async for frame in socket:
             if frame.type is not aiohttp.WSMsgType.TEXT:
                 what = frame.data if frame.type is aiohttp.WSMsgType.ERROR else "is no text"
@@ -298,7 +305,7 @@ class WireLine:
                 yield message
 
     async def _read_event_stream(self, response: aiohttp.ClientResponse) -> "AsyncIterator[Message]":
-        stream, cursor, reader = self._feeds.stream, self._feeds.cursor, EventStreamReader()
+        stream, cursor, reader = self._stream, self._feeds.cursor, EventStreamReader()
         async for piece in response.content.iter_any():
             for block in reader.feed(piece):
                 message = decode_block(stream, block, cursor=cursor)

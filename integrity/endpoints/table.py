@@ -8,7 +8,7 @@ returned, events = table.decode_return("get_config", 200, headers, body)       t
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
@@ -242,9 +242,9 @@ class Endpoints:
                     hint=suggest(stream.operation, subscriptions, always="Name it in System(subscriptions=...)."),
                 )
 
-    def find_stream(self, operation: str) -> Stream | None:
-        """Return the stream that an operation opens; None: there is none."""
-        return next((each for each in self.streams if each.operation == operation), None)
+    def streams_of(self, operation: str) -> Sequence[Stream]:
+        """Return the streams that an operation opens: clients take them in turn."""
+        return [each for each in self.streams if each.operation == operation]
 
     def names(self) -> Iterator[str]:
         """Yield the operations that clients can ask for."""

@@ -67,7 +67,7 @@ def asked_over_http(system: System, profile: Profile) -> tuple[System, Profile, 
         for name in profile.operations
         if name not in known
     )
-    streamed = tuple(each for each in profile.subscribers if system.endpoints.find_stream(each.operation))
+    streamed = tuple(each for each in profile.subscribers if system.endpoints.streams_of(each.operation))
     streams = tuple(
         NotRun(operation=each.operation, reason=f"the streams of {each.name} have no path in the table of endpoints")
         for each in profile.subscribers

@@ -206,9 +206,9 @@ class Work:
 
     def _make_feeds(self, settings: Settings, subscription: Subscription) -> Feeds:
         """Return what keeps the streams of a group of subscribers open: a server's own, or polled on the database."""
-        stream = self._server.endpoints.find_stream(settings.operation) if self._server is not None else None
-        if self._server is not None and stream is not None:
-            return WireFeeds(self._server, stream, subscription, self._clock.now_us)
+        streams = self._server.endpoints.streams_of(settings.operation) if self._server is not None else ()
+        if self._server is not None and streams:
+            return WireFeeds(self._server, streams, subscription, self._clock.now_us)
         return PolledFeeds(
             subscription,
             connect=self._faulting.connect,

@@ -137,7 +137,15 @@ CASES += [
 # A provider that says after a while how far a message has come: until then it looks as if it had not been sent.
 LATE_EVENTS = {channel: {"delay_least_s": 0.2, "delay_most_s": 0.4} for channel in ("whatsapp", "email", "sms")}
 
+# Sockets that only the fault cuts off.
+CALM_SOCKETS = {
+    "subscribers": [
+        {"name": "sockets", "operation": "open_notifications", "count": 12, "poll_s": 0.03, "disconnect_share": 0.0}
+    ]
+}
+
 CASES += [
+    case("safebox", "stream_disconnect", "missed_on_reconnect", profile=CALM_SOCKETS),
     case("safebox", "service_timeout", "stuck_processing", "service=mint"),
     case("safebox", "service_timeout", "timeout_means_failed", "service=mint"),
     case("safebox", "webhook_duplicate", "double_accept", "service=relay"),

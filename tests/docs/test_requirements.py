@@ -181,7 +181,7 @@ def requests() -> frozenset[str]:
     for system in SYSTEMS.values():
         assert system.endpoints is not None
         found |= {text for endpoint in system.endpoints.table for text in (str(endpoint), endpoint.name)}
-        found |= {f"GET {page}" for page in system.endpoints.pages}
+        found |= {f"GET {page}" for page in system.endpoints.pages} | {str(each) for each in system.endpoints.streams}
         found |= {f"POST {system.endpoints.login.path}"} if system.endpoints.login else set()
     return frozenset(found)
 

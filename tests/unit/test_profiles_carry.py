@@ -33,6 +33,9 @@ CAUSED = {
     ("inbox", "inbox/messages-delivered"): {"send_whatsapp": 0.9, "send_email": 0.9, "send_sms": 0.9},
     ("inbox", "inbox/webhooks-applied"): {"send_whatsapp": 0.9, "send_email": 0.9, "send_sms": 0.9},
     ("safebox", "safebox/taps-accepted"): {"request_nfc_payment": 0.8},  # on cards that are valid, and can pay
+    # a listener has one of the wallets, and an invoice is not all that wallets are told of
+    ("safebox", "received"): {"create_invoice": 0.25},
+    ("safebox", "safebox/notifications-received"): {"create_invoice": 0.25},
     ("safebox", "safebox/payments-visible"): {"create_invoice": 0.5, "create_pos_sale": 0.25},
 }
 

@@ -23,6 +23,12 @@ CLAIMS: Mapping[str, Mapping[str, Any]] = {
         "statistic": "reached_share",
         "within_ms": 2000,
     },
+    r"a status is on the websocket within 2 s of its change": {
+        "rows": "safebox/notifications-received",
+        "statistic": "reached_share",
+        "within_ms": 2000,
+    },
+    r"no websocket stalls": {"operation": "open_notifications", "statistic": "missed_share", "most": 0},
     r"99% of clients receive an update within 1 s": {
         "rows": "streamvote/updates-received",
         "statistic": "reached_share",

@@ -44,7 +44,7 @@ async def feed_of(form: Form, handle: Handle) -> AsyncIterator[WireFeed]:
     await site.start()
     port = runner.addresses[0][1]
     system = cast(System, type("S", (), {"endpoints": Endpoints((), streams=tuple(STREAMS.values())), "makes": {}}))
-    feeds = WireFeeds(Server(Origin("http", "127.0.0.1", port), system), STREAMS[form], SUBSCRIPTION, lambda: 7)
+    feeds = WireFeeds(Server(Origin("http", "127.0.0.1", port), system), [STREAMS[form]], SUBSCRIPTION, lambda: 7)
     await feeds.open()
     try:
         yield feeds.make()

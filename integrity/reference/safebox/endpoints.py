@@ -1,8 +1,9 @@
 """What safebox's operations are called over HTTP. Paths that its scalability plan names are the plan's, word for word."""
 
-from integrity.endpoints.endpoint import Endpoint, body, token
+from integrity.endpoints.endpoint import Endpoint, body, header, query, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
+from integrity.endpoints.stream import websocket
 from integrity.endpoints.table import Endpoints
 
 _OWNER = {"wallet_id": token()}
@@ -10,6 +11,8 @@ _INVOICE = {"invoice_id": body()}
 _CARD = {"card_id": body()}
 _AMOUNT = {"amount_minor": body(least=1, most=1_000_000)}
 _KEY = {"key": body(least=1, most=2**31 - 1)}
+
+_LISTENER = {**_OWNER, "last_sequence": query("lastSequence", is_optional=True)}
 
 POS_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Point of sale</title></head>
@@ -30,6 +33,13 @@ ENDPOINTS = Endpoints(
         ),
         Endpoint("POST", "/safebox/paytonfctag", "pay_to_nfc_tag", {**_OWNER, **_CARD, **_AMOUNT, **_KEY}),
         Endpoint("GET", "/safebox/poll", "poll_status", _OWNER),
+        Endpoint(
+            "GET",
+            "/safebox/notifications",
+            "open_notifications",
+            {**_OWNER, "last_sequence": header("Last-Event-ID", is_optional=True)},
+            has_events=True,
+        ),
         Endpoint("POST", "/pos/invoice", "create_pos_sale", {**_OWNER, **_AMOUNT}, ok_status=201),
         Endpoint("POST", "/pos/tap", "tap_sale", {**_CARD, **_INVOICE}),
         # Of parties that are no owners: the mint, the relay, the service's own sweeper.
@@ -46,7 +56,13 @@ ENDPOINTS = Endpoints(
         "unknown_card": 404,
         "unknown_sale": 404,
         "unknown_request": 404,
+        "unknown_last_sequence": 422,
     },
     login=Login("/login", {"wallet_id": Kind.INTEGER}),
     pages={"/pos/": POS_PAGE},
+    streams=(
+        websocket("/pos/ws", "open_notifications", _LISTENER, event="SALE"),
+        websocket("/safebox/ws/status", "open_notifications", _LISTENER, event="STATUS"),
+        websocket("/safebox/ws/notify", "open_notifications", _LISTENER, event="NOTIFICATION"),
+    ),
 )

@@ -44,6 +44,7 @@ from integrity.reference.safebox.ledger import (
     lock_wallets,
     post,
 )
+from integrity.reference.safebox.listening import OPEN_NOTIFICATIONS
 from integrity.reference.safebox.payments import (
     SILENCE,
     Finish,
@@ -417,5 +418,6 @@ OPERATIONS = {
         Operation("tap_sale", tap_sale, {"card_id": KeyOf("cards"), "invoice_id": KeyOf("invoices")}),
         Operation("poll_status", poll_status, {"wallet_id": KeyOf("wallets")}),
         Operation("settle_pending", settle_pending, {"wallet_id": KeyOf("wallets")}),
+        OPEN_NOTIFICATIONS,
     )
 }

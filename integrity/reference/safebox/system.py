@@ -5,6 +5,7 @@ from pathlib import Path
 from integrity.operation import RESTARTED, Allowed
 from integrity.reference.safebox.bugs import BUGS
 from integrity.reference.safebox.endpoints import ENDPOINTS
+from integrity.reference.safebox.listening import SUBSCRIPTIONS
 from integrity.reference.safebox.operations import OPERATIONS
 from integrity.reference.safebox.schema import METADATA
 from integrity.reference.safebox.seeds.tables import SEEDER
@@ -48,6 +49,7 @@ SAFEBOX = System(
             """,
         ),
     ),
+    subscriptions=SUBSCRIPTIONS,
     stage=stage,
     seeder=SEEDER,
     endpoints=ENDPOINTS,

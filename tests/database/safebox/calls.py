@@ -408,6 +408,12 @@ PLAYED: Mapping[str, Played] = {
         {"nfc_requests": requests((3, 1, 1, 25, "expired", op(15)))},
         mint=SILENT,
     ),
+    "a socket that opens tells what was missed": Played(
+        "open_notifications", {"wallet_id": 1, "last_sequence": 2}, Ok({"last_sequence": 3}), {}
+    ),
+    "a socket that was told what there is not": Played(
+        "open_notifications", {"wallet_id": 1, "last_sequence": 4}, Declined("unknown_last_sequence"), {}
+    ),
     "a poll of a wallet that does not exist": Played("poll_status", {"wallet_id": 99}, Declined("unknown_wallet")),
     "a sweep carries on what is under way in any wallet": Played(
         "settle_pending",

@@ -85,6 +85,14 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         {"run_id": "r1"},
         rows("invoice_id began_at reached_at", (2, at("18:01:05"), at("18:01:06"))),
     ),
+    "safebox/notifications-received": (
+        {"run_id": "r1"},
+        rows(
+            "wallet_id sequence client began_at reached_at",
+            (2, 1, 1, at("18:01:06"), at("18:01:07")),
+            (2, 2, 1, at("18:03:02"), at("18:03:03")),
+        ),
+    ),
     "safebox/taps-by-day": (
         {},
         rows(

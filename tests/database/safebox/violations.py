@@ -20,6 +20,11 @@ NOTIFICATION = (
     " (id, wallet_id, sequence, kind, amount_minor, invoice_id, payment_id, operation_id, notified_at) values"
 )
 
+RECEIVED = (
+    "insert into integrity.received"
+    " (run_id, number, operation_id, client, stream, sequence, event_id, sent_at, received_at) values"
+)
+
 VIOLATIONS: Mapping[str, Violation] = {
     "balance-equals-entries": Violation(
         (
@@ -297,6 +302,41 @@ VIOLATIONS: Mapping[str, Violation] = {
             " confirmed_by_operation_id",
             (1, 2, 2, "awaiting", "credited", 2, op(3), op(4)),
             (2, 3, 3, "expired", "credited", 3, op(10), None),
+        ),
+    ),
+    "socket-misses-nothing": Violation(
+        # the first one again after the second, which another listener has missed
+        (
+            f"{RECEIVED} ('r1', 3, '{op(22)}', 1, 2, 1, 2, '{at('18:01:06')}', '{at('18:03:04')}')",
+            f"{RECEIVED} ('r1', 4, '{op(22)}', 2, 2, 1, 2, '{at('18:01:06')}', '{at('18:03:04')}')",
+            f"{RECEIVED} ('r1', 5, '{op(22)}', 2, 2, 3, 4, '{at('18:03:02')}', '{at('18:03:05')}')",
+        ),
+        rows(
+            "run_id client wallet_id sequence previous_sequence received_at operation_id",
+            ("r1", 1, 2, 1, 2, at("18:03:04"), op(22)),
+            ("r1", 2, 2, 3, 1, at("18:03:05"), op(22)),
+        ),
+    ),
+    "told-is-stored": Violation(
+        (
+            # another wallet's, one that was taken back, and one under another number
+            f"{RECEIVED} ('r1', 3, '{op(22)}', 1, 1, 2, 3, '{at('18:02:01')}', '{at('18:03:04')}')",
+            f"{RECEIVED} ('r1', 4, '{op(22)}', 1, 2, 3, 99, '{at('18:03:02')}', '{at('18:03:05')}')",
+            "update safebox.notifications set sequence = 9 where id = 4",
+        ),
+        rows(
+            "run_id client wallet_id sequence notification_id stored_wallet_id stored_sequence listener_wallet_id"
+            " operation_id",
+            ("r1", 1, 1, 2, 3, 1, 2, 2, op(22)),
+            ("r1", 1, 2, 2, 4, 2, 9, 2, op(22)),
+            ("r1", 1, 2, 3, 99, None, None, 2, op(22)),
+        ),
+    ),
+    "told-sale-is-paid": Violation(
+        ("update safebox.pos_sales set status = 'awaiting' where id = 1",),
+        rows(
+            "run_id wallet_id notification_id pos_sale_id status received_at",
+            ("r1", 2, 2, 1, "awaiting", at("18:01:07")),
         ),
     ),
     "sale-paid-once": Violation(

@@ -154,6 +154,8 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
                 (18, "pay_address", "{}", "18:06:00", None, "unknown", "{}"),  # it had no effect
                 (19, "poll_status", '{"wallet_id": 1}', "18:30:00", at("18:30:00"), "ok", "{}"),
                 (20, "poll_status", '{"wallet_id": 2}', "18:31:00", at("18:31:00"), "ok", "{}"),
+                # of wallet 2, which was told of its invoice and of what it paid
+                (22, "open_notifications", '{"wallet_id": 2}', "18:00:30", at("18:00:30"), "ok", '{"last_sequence": 0}'),
             )
         ),
     ),
@@ -184,5 +186,10 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         ("r1", 7, op(8), "mint", '{"do": "melt", "payment_id": 3}', '{"status": "failed"}', at("18:04:01")),
         # the mint did not answer this poll, so it says nothing of what it left
         ("r1", 8, op(20), "mint", '{"do": "melt", "payment_id": 99}', '{"status": "error", "code": 500}', at("18:31:00")),
+    ),
+    "integrity.received": rows(
+        "run_id number operation_id client stream sequence event_id sent_at received_at",
+        ("r1", 1, op(22), 1, 2, 1, 2, at("18:01:06"), at("18:01:07")),
+        ("r1", 2, op(22), 1, 2, 2, 4, at("18:03:02"), at("18:03:03")),
     ),
 }
