@@ -22,6 +22,8 @@ from integrity.sql.file import SqlFile
 
 RUN_ID = "run_id"
 BEGAN_AT, REACHED_AT = "began_at", "reached_at"
+Span = tuple[int, int]
+"""From and to, in microseconds since the epoch."""
 TIMEOUT_S = 60
 ROWS_MOST = 1_000_000
 """Of a query: they are read whole."""
@@ -60,12 +62,18 @@ def check_of_run(file: SqlFile) -> None:
 
 
 def ask_end_states(
-    target: Target, queries: Mapping[str, SqlFile], run_id: str, *, left_out: Sequence[LeftOut] = ()
+    target: Target,
+    queries: Mapping[str, SqlFile],
+    run_id: str,
+    *,
+    left_out: Sequence[LeftOut] = (),
+    spans: Sequence[Span] = (),
 ) -> dict[str, RowTimes]:
     """Return what each query finds of the run; where it could not be asked, why.
 
     Args:
         left_out: what began then, or shortly before, is not judged.
+        spans: of what began in each of them it is said by itself, too.
 
     Raises:
         Unreachable: no connection.
@@ -85,7 +93,7 @@ def ask_end_states(
             except NotPortable as error:
                 found[name] = RowTimes(reason=f"the query uses {error}, which cannot be said in this database")
             else:
-                found[name] = times_of(rows, left_out) if len(rows) <= ROWS_MOST else RowTimes(reason=_TOO_MANY)
+                found[name] = times_of(rows, left_out, spans) if len(rows) <= ROWS_MOST else RowTimes(reason=_TOO_MANY)
     return found
 
 
@@ -94,20 +102,22 @@ LEAD_US = 5_000_000
 """What began so long before something was broken may have been under way when it was."""
 
 
-def times_of(rows: Sequence[Mapping[str, Any]], left_out: Sequence[LeftOut] = ()) -> RowTimes:
-    """Return how long each row took from its `began_at` to its `reached_at`."""
-    found = RowTimes()
+def times_of(rows: Sequence[Mapping[str, Any]], left_out: Sequence[LeftOut] = (), spans: Sequence[Span] = ()) -> RowTimes:
+    """Return how long each row took from its `began_at` to its `reached_at`, in all and of each span."""
+    found = RowTimes(pieces=[RowTimes() for _ in spans])
     for row in rows:
         if BEGAN_AT not in row or REACHED_AT not in row or row[BEGAN_AT] is None:
             return RowTimes(reason=f"the query has a row without {BEGAN_AT} and {REACHED_AT}")
         began_us = _moment(row[BEGAN_AT]).timestamp() * 1_000_000
         if any(each.from_us - LEAD_US <= began_us <= each.to_us for each in left_out):
             continue
-        if row[REACHED_AT] is None:
-            found.never += 1
-        else:
-            took = _moment(row[REACHED_AT]) - _moment(row[BEGAN_AT])
-            found.times_ms.append(max(0.0, took.total_seconds() * 1000))
+        took_ms = None
+        if row[REACHED_AT] is not None:
+            took_ms = max(0.0, (_moment(row[REACHED_AT]) - _moment(row[BEGAN_AT])).total_seconds() * 1000)
+        found.add(took_ms)
+        for (from_us, to_us), piece in zip(spans, found.pieces, strict=True):
+            if from_us <= began_us < to_us:
+                piece.add(took_ms)
     return found
 
 

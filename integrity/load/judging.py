@@ -50,11 +50,20 @@ class RowTimes:
         times_ms: of its rows, how long each took.
         never: rows without a time.
         reason: why it could not be asked; else empty.
+        pieces: the same of those rows that began in each of some spans, where it was asked for spans and could be.
     """
 
     times_ms: Distribution = field(default_factory=Distribution)
     never: int = 0
     reason: str = ""
+    pieces: Sequence["RowTimes"] = ()
+
+    def add(self, took_ms: float | None) -> None:
+        """Count a row; None: it never came."""
+        if took_ms is None:
+            self.never += 1
+        else:
+            self.times_ms.append(took_ms)
 
     def __len__(self) -> int:
         return len(self.times_ms) + self.never

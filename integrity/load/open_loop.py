@@ -91,7 +91,8 @@ class OpenLoop:
 
     def played(self) -> PlayedSchedule:
         """Return what became of the arrivals."""
-        return PlayedSchedule(self.offered, self.sent, self.lags_ms, self.phases.phases, self.pace, self.ladder)
+        phases, at_us = self.phases.phases, self._started_at_us
+        return PlayedSchedule(self.offered, self.sent, self.lags_ms, phases, self.pace, self.ladder, at_us)
 
     async def open(self) -> None:
         """Connect the whole pool."""

@@ -264,8 +264,18 @@ class Pieces:
         return Piece(name, steps.step_s, factor, factor, settle_share=steps.settle_share)
 
 
-def judge_search(phases: Sequence[Phase]) -> list[ThresholdJudgement]:
+def judge_search(phases: Sequence[Phase], whole: Sequence[ThresholdJudgement]) -> list[ThresholdJudgement]:
     """Return the judgements of a search for the load that breaks limits: those at its first load, the profile's own.
+
+    Args:
+        whole: all limits of the profile, judged over the whole run: what no phase knows is so.
+    """
+    at_load = iter(judge_steps(phases))
+    return [each if each.threshold.is_of_the_whole else next(at_load) for each in whole]
+
+
+def judge_steps(phases: Sequence[Phase]) -> list[ThresholdJudgement]:
+    """Return what its phases say of a search's first load.
 
     What too few calls came for there is kept where it was kept at the first higher load that had enough.
     """
@@ -291,6 +301,7 @@ class PlayedSchedule:
         offered, sent: how many came, and how many of them found somebody to send them.
         lags_ms: how late the generator was with each.
         pace: the shape, as far as it was played.
+        started_at_us: when its first piece began.
     """
 
     offered: int
@@ -299,3 +310,18 @@ class PlayedSchedule:
     phases: Sequence[Phase]
     pace: Pace
     ladder: Ladder | None
+    started_at_us: int = 0
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it went on past the profile's own load: that is its first phase's."""
+        return self.ladder is not None
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """When each phase was judged: from and to, in microseconds since the epoch."""
+        ends_s = ((phase.judged_from_s, phase.to_s) for phase in self.phases)
+        return [(self._at_us(from_s), self._at_us(to_s)) for from_s, to_s in ends_s]
+
+    def _at_us(self, at_s: float) -> int:
+        return self.started_at_us + round(at_s * 1_000_000)

@@ -1,15 +1,14 @@
 """What a run came to, as the record that it leaves to read: its result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from integrity.load.beside_faults import judge_endings, judge_spared
-from integrity.load.judging import NOT_LOADED, RowTimes, ThresholdJudgement, judge
+from integrity.load.judging import ThresholdJudgement, judge
 from integrity.load.phases import PlayedSchedule, judge_search
 from integrity.load.profile import OpenProfile, Profile
 from integrity.load.shape_result import ShapeFound, describe_shape
-from integrity.load.thresholds import Grade, Threshold
+from integrity.load.thresholds import Grade
 from integrity.load.work_done import WorkDone
 from integrity.measure.calls import Measures, OperationMeasure, summarize, summarize_groups
 from integrity.measure.distribution import Distribution, percentiles
@@ -46,7 +45,7 @@ def make_result(
     """Return the result, as far as it is known before the history is loaded.
 
     Args:
-        resources: what the monitor saw at its peak; resource_counts: in how many samples.
+        resources: what the monitor saw at its peak, of a search at its first load; resource_counts: in how many samples.
         effects: of its faults.
         not_run: what was left out of it: where everything is to be touched, a threshold that is not measured.
     """
@@ -74,7 +73,7 @@ def make_result(
         shortened=shortened.mark if shortened is not None else "",
     )
     if isinstance(profile, OpenProfile) and profile.steps and schedule and schedule.phases:
-        judgements = judge_search(schedule.phases)
+        judgements = judge_search(schedule.phases, judgements)
     missed = profile.touching(each.operation for each in not_run)
     judgements += [ThresholdJudgement(each, Grade.NOT_MEASURED, None, 0, "it was not run") for each in missed]
     beside = judge_spared(profile.thresholds, judged, done.faults, done.reliances, late_ms)
@@ -130,8 +129,8 @@ def make_result(
         loop_lag_p99_ms=loop_lag_p99_ms,
         arrivals=_arrivals(profile, schedule, operations[-1], elapsed_s, lag_ms) if schedule else None,
         thresholds=(
-            *map(_threshold, judgements),
-            *(_threshold(each).model_copy(update={"is_beside_faults": True}) for each in beside.judgements),
+            *map(result_of, judgements),
+            *(result_of(each).model_copy(update={"is_beside_faults": True}) for each in beside.judgements),
             *((endings,) if endings is not None else ()),
         ),
         not_run=tuple(not_run),
@@ -156,33 +155,9 @@ def _recoveries(found: ShapeFound, effects: Sequence[FaultEffect]) -> list[tuple
     ]
 
 
-def with_end_states(result: RunResult, thresholds: Sequence[Threshold], rows: Mapping[str, RowTimes]) -> RunResult:
-    """Return the result with its thresholds of rows judged, which can be asked for when the history is loaded."""
-    lags_ms = (result.loop_lag_p99_ms, result.arrivals.dispatch_lag_p99_ms) if result.arrivals else ()
-    late_ms = max((lag for lag in lags_ms if lag is not None), default=None)
-    asked = [each for each in thresholds if each.rows is not None]
-    found = judge(asked, Measures(), late_ms, seconds=result.elapsed_s, rows=rows)
-    if result.settled_at_us is None:
-        found = [_while_owed(each, rows) for each in found]
-    judged = iter(found)
-    return result.model_copy(
-        update={"thresholds": tuple(each if each.rows is None else _threshold(next(judged)) for each in result.thresholds)}
-    )
-
-
 def _settled(operation: str, settled_ms: Distribution) -> SettledResult:
     mean_ms = round(settled_ms.mean or 0.0, 1)
     return SettledResult(operation=operation, count=len(settled_ms), mean_ms=mean_ms, **percentiles(settled_ms))
-
-
-def _while_owed(judgement: ThresholdJudgement, rows: Mapping[str, RowTimes]) -> ThresholdJudgement:
-    """Return the judgement of a run that was given up while something was owed: what may yet come is not lost."""
-    threshold = judgement.threshold
-    never = rows.get(threshold.rows or "", NOT_LOADED).never
-    if judgement.state is not Grade.FAILED or threshold.within_ms is not None or not never:
-        return judgement
-    reason = f"{never} of {judgement.sample_count} had not come when the run was given up: they may yet"
-    return replace(judgement, state=Grade.NOT_MEASURED, measured=None, reason=reason)
 
 
 def _writes(measures: Measures) -> tuple[TimesResult, ...]:
@@ -234,7 +209,8 @@ def find_think_time_s(clients: int, offered: int, *, rate: float, latency_s: flo
     return round(clients / rate - latency_s, 1) if offered > clients else None
 
 
-def _threshold(judgement: ThresholdJudgement) -> ThresholdResult:
+def result_of(judgement: ThresholdJudgement) -> ThresholdResult:
+    """Return a judgement as a run's result has it."""
     threshold = judgement.threshold
     return ThresholdResult(
         operation=threshold.operation,

@@ -23,10 +23,12 @@ from integrity.load.driving import drive
 from integrity.load.end_states import ask_end_states, find_end_states
 from integrity.load.faulting import Faulting, PlannedFaults
 from integrity.load.over_http import OverHttp, stream_count, try_out
+from integrity.load.phases import PlayedSchedule
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import count_samples, find_resources
-from integrity.load.result import make_result, with_end_states
+from integrity.load.result import make_result
+from integrity.load.row_limits import with_end_states
 from integrity.load.run_database import RunDatabase
 from integrity.load.shards.sharded_work import ShardedWork
 from integrity.load.spared import with_spared
@@ -39,6 +41,7 @@ from integrity.measure.effects import describe_effects
 from integrity.measure.trends import find_watched_slopes
 from integrity.monitor.limits import read_limits
 from integrity.monitor.sampler import Monitor
+from integrity.monitor.summary import summarize_until
 from integrity.monitor.watched import WatchedApplication
 from integrity.runs.app import find_app_version
 from integrity.runs.files import MONITOR_FILE
@@ -100,14 +103,15 @@ def play(request: RunRequest) -> Job[EndedRun]:
         with begun.beating():
             not_run = (*workload.unusable, *lacking, *(over.not_run if over is not None else ()))
             watched = request.application
-            result = yield from _carry_out(
+            result, played = yield from _carry_out(
                 begun, workload, world, clock, faulting=faulting, not_run=not_run, application=watched, over=over
             )
             loaded = begun.load()
         left = count_unfinished(request.target, unfinished, begun.folder.run_id)
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded), "unfinished": left})
-        rows = ask_end_states(request.target, end_states, begun.folder.run_id, left_out=result.left_out)
-        result = with_spared(with_end_states(result, request.profile.thresholds, rows), request.profile)
+        spans = played.spans if played is not None else ()
+        rows = ask_end_states(request.target, end_states, begun.folder.run_id, left_out=result.left_out, spans=spans)
+        result = with_spared(with_end_states(result, request.profile, played, rows), request.profile)
         begun.folder.write_result(result)
         return EndedRun(begun.folder, result, loaded)
 
@@ -142,8 +146,8 @@ def _carry_out(
     not_run: Sequence[NotRun],
     application: WatchedApplication,
     over: OverHttp | None,
-) -> Job[RunResult]:
-    """Do all that is recorded, and return the result, which is in the folder by then."""
+) -> Job[tuple[RunResult, PlayedSchedule | None]]:
+    """Do all that is recorded, and return the result, which is in the folder by then, and what became of the arrivals."""
     folder = begun.folder
     try:
         faulting.keep_in(folder)
@@ -167,7 +171,10 @@ def _carry_out(
             faults=faulting.played,
             faults_began_us=faulting.began_us,
         )
-        resources = find_resources(monitor.summary, monitor.facts)
+        seen = monitor.summary
+        if done.schedule is not None and done.schedule.is_search and done.schedule.phases:
+            seen = summarize_until(monitor.facts, monitor.read_samples(), until_s=done.schedule.phases[0].to_s)
+        resources = find_resources(seen, monitor.facts)
         begun.recorder.flush()
         effects = describe_effects(
             folder,
@@ -185,7 +192,7 @@ def _carry_out(
             resources,
             effects=effects,
             not_run=not_run,
-            resource_counts=count_samples(monitor.summary),
+            resource_counts=count_samples(seen),
         )
         watched = find_watched_slopes(monitor.read_samples()) if result.watches_trends else ()
         slopes = (*result.slopes, *watched)
@@ -201,4 +208,4 @@ def _carry_out(
     finally:
         begun.recorder.end()
         begun.recorder.close()
-    return result
+    return result, done.schedule

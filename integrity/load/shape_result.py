@@ -38,18 +38,22 @@ class ShapeFound(TypedDict, total=False):
     recovery_looked_s: float
 
 
-def describe_shape(profile: OpenProfile, played: PlayedSchedule, samples: Sequence[RunSample]) -> ShapeFound:
-    """Return what the shape of the load found."""
+def describe_steps(profile: OpenProfile, played: PlayedSchedule) -> ShapeFound:
+    """Return the phases of the load, and what its steps say together."""
     phases, ladder = played.phases, played.ladder
-    found: ShapeFound = {
-        "phases": tuple(map(_phase, phases)) if profile.stages or profile.steps else (),
-        "slopes": tuple(find_slopes(samples)) if profile.watches_trends else (),
-    }
+    found: ShapeFound = {"phases": tuple(map(_phase, phases)) if profile.stages or profile.steps else ()}
     if profile.steps is not None and ladder is not None:
         if profile.steps.goal == "break":
             found["search"] = _search(ladder, phases, profile.steps.no_claim)
         else:
             found["sweep"] = _sweep(profile, phases)
+    return found
+
+
+def describe_shape(profile: OpenProfile, played: PlayedSchedule, samples: Sequence[RunSample]) -> ShapeFound:
+    """Return what the shape of the load found."""
+    phases, found = played.phases, describe_steps(profile, played)
+    found["slopes"] = tuple(find_slopes(samples)) if profile.watches_trends else ()
     spike = next((phase for phase in phases if phase.part == "spike"), None)
     before = next((phase for phase in phases if phase.part == "before"), None)
     if spike is not None and before is not None:
@@ -81,6 +85,7 @@ def _said(judgement: ThresholdJudgement) -> PhaseThreshold:
     threshold = judgement.threshold
     return PhaseThreshold(
         operation=threshold.operation or threshold.group,
+        rows=threshold.rows,
         statistic=threshold.statistic,
         measured=None if judgement.measured is None else round(judgement.measured, 5),
         state=judgement.state.value,
@@ -91,8 +96,11 @@ def _search(ladder: Ladder, phases: Sequence[Phase], no_claim: str) -> Search:
     if no_claim:
         ended = ladder.ended_because or "the run was stopped"
         return Search(held_per_s=None, first_break=None, hard_break=None, ended_because=ended, no_claim=no_claim)
-    first, hard = ladder.first_break, ladder.hard_break
-    held = [phase for phase in phases if phase.is_kept and not phase.gave_way()]
+    hard = ladder.hard_break
+    broken = [phase for phase in phases if phase.failed() or phase.gave_way()]
+    first = broken[0] if broken else None
+    bore = phases[: phases.index(first)] if first is not None else phases
+    held = [phase for phase in bore if phase.is_kept]
     return Search(
         held_per_s=round(held[-1].offered_per_s, 2) if held else None,
         first_break=_broke(first) if first else None,
@@ -108,9 +116,13 @@ def _broke(phase: Phase) -> FirstBreak:
     return FirstBreak(
         name=phase.name,
         offered_per_s=round(phase.offered_per_s, 2),
-        operation=None if worst is None else worst.threshold.operation or _slowest(phase, worst),
+        operation=None if worst is None else _whose(worst) or _slowest(phase, worst),
         how=phase.gave_way() if worst is None else describe_failure(worst),
     )
+
+
+def _whose(judgement: ThresholdJudgement) -> str | None:
+    return judgement.threshold.operation or judgement.threshold.group or judgement.threshold.rows
 
 
 def _excess(judgement: ThresholdJudgement) -> float:
@@ -136,10 +148,11 @@ def describe_failure(judgement: ThresholdJudgement) -> str:
     threshold, measured = judgement.threshold, judgement.measured or 0.0
     name = threshold.statistic.replace("_", " ")
     limit = threshold.critical if threshold.critical is not None else threshold.most
+    if threshold.statistic.endswith("_share"):
+        than = f"below {threshold.least:.2%}" if threshold.least is not None else f"over {limit:.2%}"
+        return f"{name} {measured:.2%}, {than}"
     if threshold.least is not None:
         return f"{name} {measured:.1f}, below {threshold.least:g}"
-    if threshold.statistic.endswith("_share"):
-        return f"{name} {measured:.2%}, over {limit:.2%}"
     return (
         f"{name} {measured:.0f} ms, over {limit:g} ms" if threshold.is_latency else f"{name} {measured:g}, over {limit:g}"
     )
@@ -170,12 +183,13 @@ def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
 def _curve(profile: OpenProfile, loads: Sequence[tuple[float, Phase]]) -> tuple[str, list[tuple[float, float]]]:
     """Return what is drawn over the load, and its points: the first latency that the profile holds a phase to.
 
-    That of all operations mixed bends where the commonest does; it is drawn where the profile names none.
+    That of all operations mixed bends where the commonest does; it is drawn where the profile names none. A latency of rows
+    is known when the history is loaded.
     """
-    named = next((each for each in profile.thresholds if each.is_latency and not each.is_of_the_whole), None)
+    named = next((each for each in profile.thresholds if each.is_latency), None)
     if named is None:
         return "p95", [(load, phase.p95_ms) for load, phase in loads if phase.p95_ms is not None]
-    figure = f"{named.operation or 'all'} {named.statistic.replace('_', ' ')}"
+    figure = f"{named.about} {named.statistic.replace('_', ' ')}"
     judged = [(load, each) for load, phase in loads for each in phase.judgements if each.threshold == named]
     return figure, [(load, each.measured) for load, each in judged if each.measured is not None]
 

@@ -173,6 +173,7 @@ def merge_schedules(played: Sequence[PlayedSchedule], thresholds: Sequence[Thres
         phases=[merge_phases(phases, thresholds) for phases in zip(*(each.phases for each in played), strict=False)],
         pace=max((each.pace for each in played), key=lambda pace: pace.horizon_s),
         ladder=played[0].ladder,
+        started_at_us=min(each.started_at_us for each in played),
     )
 
 

@@ -117,6 +117,11 @@ def summarize(facts: MonitorFacts, samples: Sequence[Sample]) -> MonitorSummary:
     )
 
 
+def summarize_until(facts: MonitorFacts, samples: Sequence[Sample], *, until_s: float) -> MonitorSummary:
+    """Return what the samples of its first seconds come to."""
+    return summarize(facts, [sample for sample in samples if sample["elapsed_s"] <= until_s])
+
+
 def _database(samples: Sequence[Sample]) -> DatabaseSummary:
     span_s = samples[-1]["elapsed_s"] - samples[0]["elapsed_s"]
 

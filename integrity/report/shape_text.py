@@ -74,7 +74,7 @@ def _judged(thresholds: Sequence[PhaseThreshold]) -> str:
 
 
 def _name(threshold: PhaseThreshold) -> str:
-    return f"{threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
+    return f"{threshold.rows or threshold.operation or 'all'} {threshold.statistic.replace('_', ' ')}"
 
 
 def _search(search: Search) -> list[str]:

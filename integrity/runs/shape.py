@@ -7,9 +7,14 @@ from integrity.runs.percentiles import Percentiles
 
 
 class PhaseThreshold(DocumentPart):
-    """A threshold judged over one phase."""
+    """A threshold judged over one phase.
+
+    Args:
+        operation: or group; rows: the query whose rows it is of, in place of calls. None: of all.
+    """
 
     operation: str | None
+    rows: str | None = None
     statistic: str
     measured: float | None
     state: Literal["passed", "warning", "failed", "not measured", "unknown"]

@@ -76,6 +76,10 @@ def test_a_shipped_profile_can_be_played_and_leaves_the_data_right(
     assert violated(judge(target, project, system)) == set()
     assert (result.state, result.is_answered) == ("finished", True)
     assert (result.shortened is not None) == (load_profile(system, name, {}).duration_s > profile.duration_s)
+    of_rows = [each for each in result.thresholds if each.rows is not None]
+    assert [each.rows for each in of_rows] == [each.rows for each in profile.thresholds if each.rows is not None]
+    if result.sweep is not None:
+        assert not of_rows or any(each.sample_count for each in of_rows), "rows of no step"
     if find_doubts(profile):
         return  # said before a run: this machine cannot
     failed = [each for each in result.thresholds if each.state == "failed"]

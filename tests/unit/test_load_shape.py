@@ -1,6 +1,8 @@
 """Shapes: arrivals keep their order and number, only their times change; steps go on as what was measured says."""
 
 import itertools
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,19 +11,27 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from integrity.history import Outcome, Returned
-from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces, PlayedSchedule, judge_search
-from integrity.load.profile import OpenProfile
-from integrity.load.result import _arrivals
+from integrity.load.end_states import times_of
+from integrity.load.judging import RowTimes, ThresholdJudgement, judge
+from integrity.load.phases import Ladder, Phase, PhaseLog, Pieces, PlayedSchedule, judge_search, judge_steps
+from integrity.load.profile import OpenProfile, load_profile, profile_names
+from integrity.load.result import _arrivals, result_of
+from integrity.load.row_limits import with_end_states
 from integrity.load.shape import LoadSteps, Pace
 from integrity.load.shape_result import _sweep
 from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution
+from integrity.registry import SYSTEMS
+from integrity.report.run_text import render_run
 from integrity.runs.result import OperationResult
+from integrity.systems.system import System
+from tests.documents import make_result
 
 OK = Returned(Outcome.OK, {}, "", 1)
 FAILED = Returned(Outcome.FAILED, None, "53300 too many clients", 1)
 P95 = Threshold.model_validate({"statistic": "p95", "most": 100, "source": "a plan"})
+RESOURCE = Threshold.model_validate({"statistic": "database_cpu_share", "most": 0.7, "source": "a plan"})
 
 factors = st.floats(0.0, 50.0)
 lengths = st.floats(0.01, 500.0)
@@ -173,10 +183,10 @@ def test_a_limit_with_too_few_calls_at_the_first_load_is_kept_where_a_higher_one
     """A search of a minute had 23 calls at its own load: all of its limits were "not measured", whatever it bore."""
     few = phase(*[OK] * 23)
     ((kept,), (missed,), (own,), (none,)) = (
-        judge_search([few, few, phase(*[OK] * 200, factor=16.0), phase(*[OK] * 200, latency_ms=150, factor=32.0)]),
-        judge_search([few, phase(*[OK] * 200, latency_ms=150, factor=2.0), phase(*[OK] * 200, factor=4.0)]),
-        judge_search([phase(*[OK] * 200, latency_ms=150), phase(*[OK] * 200, factor=2.0)]),
-        judge_search([few]),
+        judge_steps([few, few, phase(*[OK] * 200, factor=16.0), phase(*[OK] * 200, latency_ms=150, factor=32.0)]),
+        judge_steps([few, phase(*[OK] * 200, latency_ms=150, factor=2.0), phase(*[OK] * 200, factor=4.0)]),
+        judge_steps([phase(*[OK] * 200, latency_ms=150), phase(*[OK] * 200, factor=2.0)]),
+        judge_steps([few]),
     )
     assert (kept.state, kept.measured, kept.sample_count) == (Grade.PASSED, 10.0, 200)
     assert kept.reason == "at 16 times the load: its own had too few calls"
@@ -212,6 +222,97 @@ def test_a_search_ends_at_its_bound_and_where_the_generator_is_late() -> None:
 def test_a_sweep_goes_through_its_factors_whatever_happens() -> None:
     ladder = Ladder(LoadSteps(goal="sweep", step_s=1, factors=(1, 2, 4)))
     assert [ladder.first(), ladder.next(phase(FAILED)), ladder.next(None), ladder.next(None)] == [1, 2, 4, None]
+
+
+def in_steps(goal: str, *p95s_ms: float, limits: Sequence[Mapping[str, object]]) -> tuple[OpenProfile, PlayedSchedule]:
+    """Return a search of steps of 300 s whose calls took so long, one after the other."""
+    factors = {"factors": range(1, len(p95s_ms) + 1)} if goal == "sweep" else {}
+    searching = profile(steps={"goal": goal, "step_s": 300, "growth": 2.0, **factors}, thresholds=limits)
+    assert searching.steps is not None
+    measures, ladder = Measures(), Ladder(searching.steps)
+    log = PhaseLog(measures, searching.thresholds, Distribution())
+    for number, latency_ms in enumerate(p95s_ms):
+        log.begin(f"x{number + 1}", number + 1.0, at_s=300.0 * number, judged_from_s=300.0 * number + 30)
+        log.settle(300.0 * number + 30, 0)
+        for _ in range(100):
+            measures.of("sell").add(OK, latency_ms)
+        measures.of("sell").arrivals_answered += 100
+        ladder.next(log.end(300.0 * (number + 1), 100 * (number + 1)))
+    return searching, PlayedSchedule(1, 1, Distribution(), log.phases, Pace(), ladder, started_at_us=1_000_000)
+
+
+def judge_all(searching: OpenProfile) -> list[ThresholdJudgement]:
+    return judge(searching.thresholds, Measures(), None, seconds=1.0)
+
+
+def told(judgement: ThresholdJudgement) -> dict[str, object]:
+    return result_of(judgement).model_dump(mode="json")
+
+
+def in_spans(played: PlayedSchedule, *waits_ms: float | None) -> dict[str, RowTimes]:
+    """Return the rows of a search: a hundred of each step, which waited so long; None: never came."""
+    begins = [datetime.fromtimestamp((from_us + 1) / 1e6, UTC) for from_us, _ in played.spans]
+    found = [
+        {"began_at": began, "reached_at": None if wait_ms is None else began + timedelta(milliseconds=wait_ms)}
+        for began, wait_ms in zip(begins, waits_ms, strict=True)
+        for _ in range(100)
+    ]
+    settling = {"began_at": datetime.fromtimestamp(2, UTC), "reached_at": None}  # it is in no step that is judged
+    return {"shop/mail": times_of([*found, settling], spans=played.spans)}
+
+
+MAIL = {"rows": "shop/mail", "statistic": "p95", "most": 300, "source": "a plan"}
+READ = {"rows": "shop/mail", "statistic": "reached_share", "least": 0.9, "source": "a plan"}
+LATENCY = {"operation": "sell", "statistic": "p95", "most": 100, "source": "a plan"}
+
+
+def test_limits_of_rows_are_judged_of_each_step_of_a_search_and_say_where_it_broke() -> None:
+    """They were left out without a word: the messages of a sweep that came after 10 s passed it."""
+    searching, played = in_steps("break", 5.0, 5.0, 150.0, limits=[LATENCY, MAIL, READ])
+    before = make_result(thresholds=[told(each) for each in judge_search(played.phases, judge_all(searching))])
+    result = with_end_states(before, searching, played, in_spans(played, 10.0, 900.0, None))
+    assert [(each.rows or each.operation, each.state, each.measured) for each in result.thresholds] == [
+        ("sell", "passed", 5.0),
+        ("shop/mail", "passed", 10.0),
+        ("shop/mail", "passed", 1.0),
+    ]
+    assert [[limit.state for limit in phase.thresholds] for phase in result.phases] == [
+        ["passed", "passed", "passed"],
+        ["passed", "failed", "passed"],
+        ["failed", "not measured", "failed"],
+    ]
+    assert result.search is not None
+    assert result.search.first_break is not None
+    broke = result.search.first_break
+    assert (broke.name, broke.operation, broke.how) == ("x2", "shop/mail", "p95 900 ms, over 300 ms")
+    assert result.search.held_per_s == pytest.approx(100 / 270, abs=0.01)
+    assert "failed: shop/mail p95" in " ".join(render_run(result).split())
+
+
+def test_the_knee_is_of_the_rows_where_they_are_what_the_profile_names() -> None:
+    """End to end is of rows; it was drawn of what streams brought, a third of it the senders' own echo."""
+    searching, played = in_steps("sweep", 5.0, 5.0, 5.0, 5.0, limits=[MAIL, LATENCY])
+    before = make_result(thresholds=[told(each) for each in judge_search(played.phases, judge_all(searching))])
+    result = with_end_states(before, searching, played, in_spans(played, 10.0, 11.0, 12.0, 250.0))
+    assert result.sweep is not None
+    assert result.sweep.figure == "shop/mail p95"
+    assert result.sweep.knee == pytest.approx(300 / 270, abs=0.01)
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_every_limit_of_a_profile_stands_in_what_its_search_comes_to(system: System) -> None:
+    for name in profile_names(system, {}):
+        searching = load_profile(system, name, {})
+        if isinstance(searching, OpenProfile) and searching.steps is not None:
+            limits = [*searching.thresholds, RESOURCE]
+            log = PhaseLog(Measures(), limits, Distribution())
+            log.begin("x", 0.333, at_s=0.0, judged_from_s=0.0, rate=0.333)
+            log.settle(0.0, 0)
+            log.end(1.0, 0)
+            found = judge_search(log.phases, judge(limits, Measures(), None, seconds=1.0))
+            assert [(each.threshold.about, each.threshold.statistic) for each in found] == [
+                (each.about, each.statistic) for each in limits
+            ]
 
 
 def test_the_knee_is_that_of_the_latency_that_the_profile_names() -> None:

@@ -1,14 +1,16 @@
 """A threshold passes only when it was measured, by a generator that kept its own times."""
 
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from integrity.exit_codes import exit_code_of
 from integrity.history import Outcome, Returned
 from integrity.load.judging import RowTimes, ThresholdJudgement, judge
-from integrity.load.result import with_end_states
+from integrity.load.profile import Profile
+from integrity.load.row_limits import with_end_states
 from integrity.load.statistics import STATISTICS, samples_least
 from integrity.load.thresholds import Grade, Threshold, shortfalls_of
 from integrity.measure.calls import Measures, summarize, summarize_groups
@@ -455,7 +457,8 @@ def test_what_may_yet_come_is_not_lost_where_a_run_was_given_up_while_something_
 
     def state(result: RunResult, *times_ms: float | None, **given: float) -> tuple[str, str]:
         asked = share.model_copy(update=given)
-        (judged,) = with_end_states(result, [asked], {"shop/mail": rows(*times_ms)}).thresholds
+        profile = cast(Profile, SimpleNamespace(thresholds=[asked]))
+        (judged,) = with_end_states(result, profile, None, {"shop/mail": rows(*times_ms)}).thresholds
         return judged.state, judged.reason
 
     owing = run.model_copy(update={"settled_at_us": None})
