@@ -5,7 +5,7 @@ meet on the same rows, and by Hypothesis as a strategy that shrinks. Keys of row
 database held when the run began, and those that the run has made since.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,11 +34,13 @@ class World:
         keys: the pools.
         hot_share: the share of draws that go to a pool's hot keys; 0 draws evenly.
         hot_count: how many keys of a pool are hot: the last ones, so that what was made a moment ago is met again.
+        named: pool -> keys that were asked for by name: what is pinned stands at these, what is somebody's own is of them.
     """
 
     keys: dict[str, list[Key]] = field(default_factory=dict)
     hot_share: float = 0.0
     hot_count: int = 16
+    named: Mapping[str, Sequence[Key]] = field(default_factory=dict)
     _found: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def add(self, pool: str, key: Key) -> None:
@@ -51,7 +53,14 @@ class World:
 
     def pinned(self, pool: str, which: "int | str") -> Key:
         """Return the how-manieth key of a pool, from 1, or the first of another pool."""
-        return self.keys[which][0] if isinstance(which, str) else self.keys[pool][which - 1]
+        pool, number = (which, 1) if isinstance(which, str) else (pool, which)
+        named = self.named.get(pool, ())
+        return named[number - 1] if number <= len(named) else self.keys[pool][number - 1]
+
+    def draw_own(self, pool: str, random: Random) -> Key:
+        """Return one key of a pool that is somebody's own from now on."""
+        named = self.named.get(pool)
+        return named[int(random.random() * len(named))] if named else KeyOf(pool).draw(random, self)
 
 
 class Domain(Protocol):

@@ -1,4 +1,4 @@
-"""`${NAME}` in settings: a variable of the environment, so that a password need not stand in a file.
+"""Variables of the environment: `${NAME}` in settings, so that a password need not stand there, and files that set some.
 
 `$${NAME}` is `${NAME}` itself. In the part of a URL before its `@` a value is taken as it is: a password may hold `/`
 and `@`.
@@ -6,6 +6,7 @@ and `@`.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote as encode
 
@@ -19,6 +20,11 @@ _CREDENTIALS = re.compile(r"://([^/]*)@")
 def has_variables(text: object) -> bool:
     """Whether a text names a variable."""
     return isinstance(text, str) and _REFERENCE.search(text) is not None
+
+
+def named_in(text: str) -> list[str]:
+    """Return the variables that a text names."""
+    return [found["name"] for found in _REFERENCE.finditer(text) if not found["escape"]]
 
 
 def filled(value: Any, environment: Mapping[str, str], *, place: str) -> Any:
@@ -64,3 +70,42 @@ def fill_in(text: str, environment: Mapping[str, str], *, place: str) -> str:
         return encode(environment[name], safe="") if is_credential else environment[name]
 
     return _REFERENCE.sub(value_of, text)
+
+
+_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)")
+_QUOTED = re.compile(r"""(?P<mark>["'])(?P<inner>(?:\\.|(?!(?P=mark)).)*)(?P=mark)\s*(?:#.*)?""")
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """Return the variables that a file names, a line each: `NAME=value`, `export NAME="value"`, `# why`.
+
+    Within double quotes `\\n`, `\\"` and `\\\\` are what they are in a shell's; nothing is filled in.
+
+    Raises:
+        UsageError: it cannot be read, or a line says something else.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UsageError(f"--env-file {path}: {reason}", hint="Name a file of lines NAME=value.") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        said = _LINE.fullmatch(text)
+        if said is None:  # what it says may be a secret
+            raise UsageError(f"{path}:{number}: this line is not NAME=value", hint="A comment begins with #.")
+        found[said["name"]] = _value(said["value"], place=f"{path}:{number}: {said['name']}")
+    return found
+
+
+def _value(text: str, *, place: str) -> str:
+    if text[:1] not in ('"', "'"):
+        return re.split(r"\s+#", text, maxsplit=1)[0].strip()
+    quoted = _QUOTED.fullmatch(text)
+    if quoted is None:
+        raise UsageError(f"{place}: its quotation mark does not end on that line", hint="Close it, or leave it out.")
+    inner = quoted["inner"]
+    return re.sub(r"\\(.)", lambda mark: {"n": "\n"}.get(mark[1], mark[1]), inner) if quoted["mark"] == '"' else inner

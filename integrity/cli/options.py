@@ -94,6 +94,77 @@ def test_database_option(command: Command) -> Command:
     )(cast(Command, declared))
 
 
+def environment_option(command: Command) -> Command:
+    """--env-file FILE; what it says is the command's environment, where that does not say it itself.
+
+    Stands above the options that read the settings, in which variables are named.
+    """
+
+    @functools.wraps(command)
+    def read(*, env_file: Path | None, project_folder: Path, **options: Any) -> Any:
+        from integrity.environment import read_file
+        from integrity.jobs.plan_names import check_environment
+        from integrity.project import find_project
+
+        said = read_file(env_file) if env_file is not None else {}
+        added = {name: value for name, value in said.items() if name not in os.environ}
+        os.environ.update(added)
+        try:
+            check_environment(find_project(project_folder), os.environ, env_file=said)
+            return command(project_folder=project_folder, **options)
+        finally:
+            for name in added:
+                os.environ.pop(name, None)
+
+    return click.option(
+        "--env-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Variables, a line each: NAME=value. What the environment says itself outranks them.",
+    )(cast(Command, read))
+
+
+class KeysOf(click.ParamType[tuple[str, tuple[str, ...]]]):
+    """A pool and keys of it: doors=3,4."""
+
+    name = "keys"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, tuple[str, ...]]:
+        if not isinstance(value, str):
+            return cast(tuple[str, tuple[str, ...]], value)
+        pool, _, keys = value.partition("=")
+        named = tuple(filter(None, (key.strip() for key in keys.split(","))))
+        if not pool.strip() or not named:
+            self.fail(f"{quote(value)} names no keys of a pool; write it so: doors=3,4", param, ctx)
+        return pool.strip(), named
+
+
+def asked_options(command: Command) -> Command:
+    """--hold, --key, --user and --venue; the command gets hold, keys, accounts and venue."""
+
+    @functools.wraps(command)
+    def read(*, keys: tuple[tuple[str, tuple[str, ...]], ...], **options: Any) -> Any:
+        return command(keys=dict(keys), **options)
+
+    options = (
+        click.option("--hold", metavar="S[,S...]", help="Seconds that a user waits between two calls; several: a sweep."),
+        click.option(
+            "--key",
+            "keys",
+            metavar="POOL=ID[,ID...]",
+            multiple=True,
+            type=KeysOf(),
+            help="Pin streams to these, in their order: gateways=3,4; or let users be these.",
+        ),
+        click.option("--user", "accounts", metavar="EMAIL", multiple=True, help="Let users be these accounts."),
+        click.option("--venue", metavar="ID", help="Refuse a server that is of another venue."),
+    )
+    made = cast(Command, read)
+    for option in reversed(options):
+        made = option(made)
+    return made
+
+
 def application_options(command: Command) -> Command:
     """--process NAME=PID and --log FILE, repeatable; the command gets what they name as `watched`."""
 

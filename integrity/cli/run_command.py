@@ -1,5 +1,6 @@
 """`integrity run`: let a profile's clients loose on a system."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,9 @@ from integrity.cli.known_names import PROFILE, wanted_unless
 from integrity.cli.number_types import SEED, Duration, Integer, NumberType
 from integrity.cli.options import (
     application_options,
+    asked_options,
     database_option,
+    environment_option,
     json_option,
     open_project,
     open_target,
@@ -41,7 +44,12 @@ if TYPE_CHECKING:
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system runs.")
 @click.option("--duration", "duration_s", type=Duration(), help="How long, e.g. 90s or 20m; default: the profile's.")
 @click.option("--clients", type=Integer(1, CLIENTS_MOST), help="Clients; in a closed loop as many connections.")
-@click.option("--users", type=Integer(1, CLIENTS_MOST), help="Users of an open loop: clients, streams and rate at once.")
+@click.option(
+    "--users",
+    metavar="N[,N...]|P%of:RUN",
+    help="Clients, streams and rate of an open loop at once; several: a sweep; P% of what RUN found safe.",
+)
+@asked_options
 @click.option(
     "--connections", type=Integer(1, CONNECTIONS_MOST), help="Connections that the clients of an open loop share."
 )
@@ -74,6 +82,7 @@ if TYPE_CHECKING:
     type=Integer(1, PROCESSES_MOST),
     help="Share the clients among so many processes; default: 1.",
 )
+@environment_option
 @application_options
 @database_option
 @project_option
@@ -102,7 +111,7 @@ def command(
     from integrity.report.run_text import show_progress, write_headline, write_run
 
     project = open_project(project_folder)
-    chosen = choose(project, profile, processes=process_count, **asked)
+    chosen = choose(project, profile, processes=process_count, environment=os.environ, **asked)
     job = run(chosen, open_target(project, database), project, seed=seed, test_database=test_database, watched=watched)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)

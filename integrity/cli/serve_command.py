@@ -1,5 +1,6 @@
 """`integrity serve`: a system's operations over HTTP, for load of any kind."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from integrity.cli.number_types import SEED, Integer, NumberType
 from integrity.cli.options import (
     database_option,
+    environment_option,
     open_project,
     open_target,
     project_option,
@@ -15,13 +17,15 @@ from integrity.cli.options import (
 from integrity.exit_codes import ExitCode
 from integrity.numbers import CONNECTIONS_MOST
 
+PORT = 8000
 PORT_MOST = 65_535
 WAIT_S_MOST = 600
 
 
 @click.command()
 @click.argument("system")
-@click.option("--port", type=Integer(0, PORT_MOST), default=8000, show_default=True, help="0: one that is free.")
+@click.option("--port", type=Integer(0, PORT_MOST), show_default=f"of LOADTEST_BASE_URL, else {PORT}",
+              help="0: one that is free.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="To listen on.")
 @click.option("--reachable-by-others", "may_be_reached", is_flag=True, help="Allow a --host that is not loopback.")
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug; without it the sound system is served.")
@@ -41,13 +45,15 @@ WAIT_S_MOST = 600
     help="Seconds that a request waits for one of them; then it is answered 503.",
 )
 @click.option("--seed", type=SEED, default=1, show_default=True, help="Of what outside services draw.")
+@click.option("--venue", metavar="ID", show_default="TEST_VENUE_ID", help="Whose it is, as its health says.")
+@environment_option
 @database_option
 @project_option
 @test_database_option
 def command(
     *,
     system: str,
-    port: int,
+    port: int | None,
     host: str,
     may_be_reached: bool,
     bug_name: str | None,
@@ -55,6 +61,7 @@ def command(
     connections: int,
     wait_s: float,
     seed: int,
+    venue: str | None,
     database: str | None,
     project_folder: Path,
     test_database: str | None,
@@ -67,6 +74,7 @@ def command(
     Example: integrity serve streamvote --port 8000
     """
     from integrity.events import listen
+    from integrity.jobs.plan_names import VENUE, find_port
     from integrity.jobs.serve import choose_served, serve
     from integrity.report.serve_text import serve_listener, write_served
 
@@ -79,9 +87,10 @@ def command(
         connections=connections,
         wait_s=wait_s,
         host=host,
-        port=port,
+        port=port if port is not None else find_port(os.environ, otherwise=PORT),
         may_be_reached=may_be_reached,
         seed=seed,
+        venue=venue if venue is not None else os.environ.get(VENUE, "").strip(),
     )
     job = serve(open_target(project, database), asked, test_database=test_database)
     write_served(listen(job, serve_listener()))

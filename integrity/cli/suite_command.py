@@ -1,5 +1,6 @@
 """`integrity suite`: profiles one after the other, an audit after each, one report of all."""
 
+import os
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ from integrity.cli.known_names import SUITE
 from integrity.cli.number_types import SEED, NumberType
 from integrity.cli.options import (
     database_option,
+    environment_option,
     json_option,
     open_project,
     open_target,
@@ -33,7 +35,10 @@ from integrity.report.terminal import write_note, write_result
 )
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug in every run, of the one system.")
 @click.option("--seed", type=SEED, help="Of every random choice; default: a new one.")
+@click.option("--target", "over", metavar="URL", help="Ask a server over HTTP instead of the database, as run does.")
+@click.option("--venue", metavar="ID", help="Refuse a server that is of another venue.")
 @click.option("--plan", "is_plan", is_flag=True, help="Say what would be run and how long it takes; run nothing.")
+@environment_option
 @database_option
 @project_option
 @test_database_option
@@ -45,6 +50,8 @@ def command(
     shorten: float,
     bug_name: str | None,
     seed: int | None,
+    over: str | None,
+    venue: str | None,
     is_plan: bool,
     database: str | None,
     project_folder: Path,
@@ -57,7 +64,7 @@ def command(
     Example: integrity suite quick --system ghostpass --shorten 2
     """
     from integrity.events import listen
-    from integrity.jobs.suite import choose, plan, play
+    from integrity.jobs.suite import SuiteTarget, choose, plan, play
     from integrity.report.progress import write_notes
     from integrity.report.run_text import show_progress
     from integrity.report.suite_text import render_plan, write_suite
@@ -65,12 +72,13 @@ def command(
     project = open_project(project_folder)
     chosen = choose(project, name, system_names=system_names)
     target = None if is_plan and chosen.systems else open_target(project, database)
-    planned = plan(project, chosen, target, shorten=shorten, bug_name=bug_name)
+    planned = plan(project, chosen, target, shorten=shorten, bug_name=bug_name, environment=os.environ)
     if is_plan or target is None:
         write_result(render_plan(planned))
         return ExitCode.OK
     write_note(render_plan(planned))
-    job = play(planned, target, project, seed=seed, test_database=test_database)
+    goes_to = SuiteTarget(over, venue, os.environ)
+    job = play(planned, target, project, seed=seed, test_database=test_database, goes_to=goes_to)
     with show_progress() as progress:
         ended = listen(job, progress, write_notes)
     write_suite(ended.record, ended.file, is_json=is_json)

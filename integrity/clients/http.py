@@ -7,14 +7,17 @@ somebody whom nobody named.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from random import Random
 from typing import Any
 from uuid import UUID
 
 from integrity.clients.carrier import Abandon, AskOutside
-from integrity.endpoints.login import decode_token
+from integrity.endpoints.login import BYPASS, api_key_of, bypass_of, decode_token, password_of, service_key_of
+from integrity.endpoints.record import PASSWORD as RECORD_PASSWORD
 from integrity.endpoints.requests import WireRequest
+from integrity.endpoints.signature import SIGNATURE, sign, signing_key_of
 from integrity.endpoints.table import Endpoints
 from integrity.errors import quote
 from integrity.history import Outcome, Returned
@@ -40,17 +43,33 @@ class Server:
     Args:
         password: that everybody logs in with.
         api_key: that every request has, where the table asks for one.
+        service_key: of who may all: the record is asked for with it; empty: with the password.
+        bypass: that every request has, so that limiters let it by; empty: they count it.
+        webhook_key: with which webhooks are signed that a client sends in a service's place; empty: they are not.
     """
 
     def __init__(
-        self, origin: Origin, system: System, *, password: str = "", api_key: str = "", timeout_s: float = TIMEOUT_S
+        self,
+        origin: Origin,
+        system: System,
+        *,
+        password: str = "",
+        api_key: str = "",
+        service_key: str = "",
+        bypass: str = "",
+        webhook_key: str = "",
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         assert system.endpoints is not None
         self.origin = origin
         self.endpoints: Endpoints = system.endpoints
         self.makes = system.makes
         self.password = password
-        self._api_key = api_key
+        self._all = {BYPASS: bypass} if bypass else {}
+        if self.endpoints.api_key:
+            self._all[self.endpoints.api_key] = api_key
+        self._service_key = service_key
+        self._webhook_key = webhook_key
         self._timeout_s = timeout_s
         self._tokens: dict[tuple[tuple[str, Value], ...], str] = {}
 
@@ -68,15 +87,21 @@ class Server:
         Raises:
             Refused, Unanswered: that was not possible.
         """
-        headers = dict(asked.headers)
-        if self.endpoints.api_key:
-            headers[self.endpoints.api_key] = self._api_key
+        headers = {**asked.headers, **self._all}
+        if asked.is_signed and self._webhook_key:
+            headers[SIGNATURE] = sign(asked.body, self._webhook_key, now_s=time.time())
         if asked.needs_token or asked.claims:
             key = tuple(asked.claims.items())
             if key not in self._tokens:
                 self._tokens[key] = await self._log_in(asked.claims, connection)
             headers["authorization"] = f"Bearer {self._tokens[key]}"
         return headers
+
+    @property
+    def record_headers(self) -> dict[str, str]:
+        """What its record is asked for with."""
+        key = self._service_key
+        return {"authorization": f"Bearer {key}"} if key else {RECORD_PASSWORD: self.password}
 
     def forget(self, asked: WireRequest) -> None:
         """Forget the token of what a request claims: it is not taken any more."""
@@ -87,14 +112,29 @@ class Server:
         if login is None:
             raise Refused("there is no way to log in")
         asked = login.encode(claims, self.password)
-        headers = dict(asked.headers)
-        if self.endpoints.api_key:
-            headers[self.endpoints.api_key] = self._api_key
+        headers = {**asked.headers, **self._all}
         answer = await connection.ask(asked.method, asked.target, headers, asked.body)
         token = decode_token(answer.status, answer.body)
         if token is None or any(not "!" <= letter <= "~" for letter in token):
             raise Refused(f"{asked.method} {asked.path} was answered with {describe(answer)}, which gives no token")
         return token
+
+
+def server_of(origin: Origin, system: System) -> Server:
+    """Return a system's server, asked with what the environment says.
+
+    Raises:
+        UsageError: the password there is empty.
+    """
+    return Server(
+        origin,
+        system,
+        password=password_of(),
+        api_key=api_key_of(),
+        service_key=service_key_of(),
+        bypass=bypass_of(),
+        webhook_key=signing_key_of(),
+    )
 
 
 class HttpCarrier:

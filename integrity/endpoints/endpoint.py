@@ -142,6 +142,7 @@ class Endpoint:
         ok_status: of an answer that is ok.
         has_events: what the call pushes comes with the answer.
         needs_token: nobody is let in without a bearer token, though it says no argument.
+        is_signed: an outside service sends it, and signs it where there is a key (signature.py).
     """
 
     method: str
@@ -153,6 +154,7 @@ class Endpoint:
     ok_status: int = 200
     has_events: bool = False
     needs_token: bool = False
+    is_signed: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -15,6 +15,7 @@ import orjson
 from integrity.declaring import check_fields
 from integrity.endpoints.kinds import Kind, Unreadable, read, spell
 from integrity.endpoints.requests import JSON, BadRequest, WireRequest
+from integrity.errors import UsageError
 from integrity.value import Value
 
 PASSWORD_NAMES = ("LOADTEST_PASSWORD",)
@@ -26,6 +27,9 @@ NOBODY = "nobody"
 API_KEY_NAMES = ("SUPABASE_ANON_KEY",)
 API_KEY = "integrity-anon"
 
+SERVICE_KEY_NAMES = ("SUPABASE_SERVICE_KEY",)
+"""The key of who may all: a server tells him what it does by itself, and does not count what he asks."""
+
 BYPASS = "x-loadtest-bypass"
 """The header of who is not counted by a limiter."""
 BYPASS_NAME = "LOADTEST_BYPASS_TOKEN"
@@ -34,13 +38,35 @@ _ADDRESS = re.compile(r"([a-z_]+)\.([^@]+)@example\.org")
 
 
 def password_of(environment: Mapping[str, str] = os.environ) -> str:
-    """Return the password of everybody."""
-    return next((environment[name] for name in PASSWORD_NAMES if environment.get(name)), PASSWORD)
+    """Return the password of everybody.
+
+    Raises:
+        UsageError: it is set, and empty: a script's secret that was never filled in.
+    """
+    for name in PASSWORD_NAMES:
+        if name in environment:
+            if not environment[name].strip():
+                raise UsageError(
+                    f"{name} is set, and empty: everybody could log in who knows that",
+                    hint=f"Give it a value, or unset {name} for the test servers' own password.",
+                )
+            return environment[name]
+    return PASSWORD
 
 
 def api_key_of(environment: Mapping[str, str] = os.environ) -> str:
     """Return the key that a service is asked with, where it has one."""
     return next((environment[name] for name in API_KEY_NAMES if environment.get(name)), API_KEY)
+
+
+def service_key_of(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the key of who may all; empty: nobody has one."""
+    return next((environment[name] for name in SERVICE_KEY_NAMES if environment.get(name)), "")
+
+
+def bypass_of(environment: Mapping[str, str] = os.environ) -> str:
+    """Return what lets by a limiter; empty: nothing does."""
+    return environment.get(BYPASS_NAME, "")
 
 
 PASSWORD_HINT = f"Say the password that the server was started with, as {PASSWORD_NAMES[0]} in the environment."
@@ -91,6 +117,12 @@ class Login:
             return {found[1]: read(kind, found[2])}
         except Unreadable:
             raise BadRequest(401, "nobody has this email and password") from None
+
+
+def read_address(email: str) -> tuple[str, str]:
+    """Return what an account's address says, and of which key: participant_id, 41; both empty: it is nobody's here."""
+    found = _ADDRESS.fullmatch(email)
+    return (found[1], found[2]) if found else ("", "")
 
 
 def decode_token(status: int, body: bytes) -> str | None:

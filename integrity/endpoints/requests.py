@@ -53,6 +53,7 @@ class WireRequest:
         headers: by names in lower case.
         claims: what its bearer token says: one thing, or nothing.
         needs_token: it must have one, whatever it says.
+        is_signed: it is an outside service's, which signs it where there is a key.
     """
 
     method: str
@@ -62,6 +63,7 @@ class WireRequest:
     body: bytes = b""
     claims: Mapping[str, Value] = field(default_factory=dict)
     needs_token: bool = False
+    is_signed: bool = False
 
     @property
     def target(self) -> str:
@@ -100,7 +102,8 @@ def encode_call(endpoint: Endpoint, arguments: Mapping[str, Any], operation_id: 
         sent = orjson.dumps({**endpoint.extra, **members})
         headers["content-type"] = JSON
     asked = urlencode(parameters, quote_via=encode, safe=_IN_QUERY)
-    return WireRequest(endpoint.method, path, asked, headers, sent, claims, endpoint.is_authenticated)
+    needs_token = endpoint.is_authenticated
+    return WireRequest(endpoint.method, path, asked, headers, sent, claims, needs_token, is_signed=endpoint.is_signed)
 
 
 def decode_call(

@@ -5,12 +5,15 @@ Load goes to this machine alone, unless `integrity.toml` lists the host: one who
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from integrity.environment import fill_in
 from integrity.errors import UsageError, quote, quote_url
+from integrity.live_keys import find_live
 from integrity.project import SETTINGS_FILE, Project
 from integrity.suggestion import suggest
 
@@ -89,6 +92,16 @@ def find_origin(given: str, project: Project, *, place: str) -> Origin:
     return origin
 
 
+def listed_hosts(project: Project, environment: Mapping[str, str]) -> frozenset[str]:
+    """Return the hosts that the project lists, as far as their URLs can be read."""
+    urls = [section.get("url") for section in project.settings.targets.values()]
+    found = set()
+    for url in urls:
+        with suppress(UsageError, ValueError):
+            found.add((urlsplit(fill_in(str(url or ""), environment, place="")).hostname or "").lower())
+    return frozenset(found - {""})
+
+
 def read_origin(text: str, *, place: str) -> Origin:
     """Return what a URL says.
 
@@ -105,6 +118,9 @@ def read_origin(text: str, *, place: str) -> Origin:
     origin = Origin(scheme, split.hostname, split.port or PORTS[scheme], split.path.rstrip("/"), user, password)
     if split.query or split.fragment:
         raise UsageError(f"{place}: behind {origin} stands more than a path", hint="Leave out what begins with ? or #.")
+    if found := find_live(f"{user} {password} {split.path}"):
+        what, why = found
+        raise UsageError(f"{place}: its user or password is {what}: {why}", hint="Load goes to test accounts only.")
     if origin.host in ("0.0.0.0", "::"):  # noqa: S104  that is what it is refused for
         raise UsageError(f"{place}: {origin} is where a server listens, and no address", hint="Ask it at 127.0.0.1.")
     if re.search(r"[^\x21-\x7e]", f"{origin.host}{origin.path}"):

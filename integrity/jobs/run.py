@@ -7,16 +7,18 @@ ended = listen(run(chosen, target, project, seed=1))
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from integrity.clients.http import Server
-from integrity.endpoints.login import api_key_of, password_of
+from integrity.clients.http import server_of
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
 from integrity.faults.schedule import Window, read_schedule
 from integrity.http.origin import Origin, find_origin
+from integrity.jobs.plan_names import VENUE, describe_names, find_target
+from integrity.load.asked import Asked, settings_of
 from integrity.load.over_http import OverHttp, asked_over_http
 from integrity.load.profile import OpenProfile, Profile, load_profile, profile_names, scale
 from integrity.load.request import EndedRun, RunRequest
@@ -41,6 +43,8 @@ class ChosenRun:
         profile_of: makes the profile for the system without some of its operations; None: it is of all.
         origin: where the server is that its calls go to; None: they go to the database.
         processes: that share its calls.
+        venue: of which its server is to be; empty: of any.
+        notes: what the environment said, and did not.
     """
 
     system: System
@@ -54,6 +58,8 @@ class ChosenRun:
     profile_of: Callable[[System], Profile] | None = None
     origin: Origin | None = None
     processes: int = 1
+    venue: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def find_profiles(project: Project, system_name: str | None = None) -> tuple[System, list[str]]:
@@ -79,14 +85,19 @@ def choose(
     bug_name: str | None = None,
     duration_s: float | None = None,
     clients: int | None = None,
-    users: int | None = None,
+    users: str | None = None,
+    hold: str | None = None,
+    keys: Mapping[str, Sequence[str]] = {},
+    accounts: Sequence[str] = (),
     connections: int | None = None,
     rate: float | None = None,
     time_scale: float = 1.0,
     faults: Sequence[str] = (),
     faults_may_overlap: bool = False,
     over: str | None = None,
+    venue: str | None = None,
     processes: int | None = None,
+    environment: Mapping[str, str] = {},
 ) -> ChosenRun:
     """Return the run that is asked for; what is None is as the profile has it.
 
@@ -94,20 +105,27 @@ def choose(
         profile_name: None: that of the run that is resumed.
         resumed: the run that is gone on with, which is as it was asked for; None: none.
         system_name: None: the one that commands work on where none is named.
-        users: clients of an open loop, with as many times its streams and its rate.
+        users, hold, keys, accounts: as load/asked.py reads them.
         rate: arrivals per second in all, of an open loop.
         time_scale: an open loop is compressed by it.
         faults: as read_schedule reads them, beside those of the profile.
         over: the URL of the server that calls go to, or what the project calls it; None: they go to the database.
+        venue: of which the server is to be; None: as the environment says.
         processes: that share the calls; None: one makes them all.
+        environment: whose variables say what no option says (plan_names.py).
 
     Raises:
         UsageError: there is no such system, profile, bug or fault, or they do not go together; or so many processes cannot
-            share what the profile has.
+            share what the profile has; or a variable says what cannot be.
     """
-    asked = {"duration_s": duration_s, "clients": clients, "users": users, "connections": connections}
+    asked = {"duration_s": duration_s, "clients": clients, "connections": connections}
     if resumed is not None:
         more = {
+            "users": users,
+            "hold": hold,
+            "key": keys,
+            "user": accounts,
+            "venue": venue,
             "target": over,
             "processes": processes,
             "system": system_name,
@@ -121,14 +139,18 @@ def choose(
     registry = Registry(project)
     system = registry.find(system_name) if system_name else registry.default
     bug = system.find_bug(bug_name) if bug_name is not None else None
-    origin = find_origin(over, project, place="--target") if over is not None else None
+    target = find_target(over, project, system, environment)
+    origin = target.origin if target is not None else None
     if origin is not None and bug is not None:
         raise UsageError(
             f"--bug {bug.name}: with --target the calls go to {origin}, and a bug is planted in what serves them",
             hint=f"Leave it out, and start the server with it: {typed(f'serve {system.name} --bug {bug.name}')}",
         )
-    given = {name: value for name, value in asked.items() if value is not None}
     declared = project.settings.profiles.get(system.name, {})
+    base = load_profile(system, profile_name, declared)
+    wanted = Asked(users=users, hold=hold, duration_s=duration_s, keys=keys, accounts=accounts)
+    said = settings_of(wanted, base, system, environment, safe_load=partial(find_safe_users, project, base))
+    given = {**said.settings, **{name: value for name, value in asked.items() if value is not None}}
 
     def profile_of(system: System) -> Profile:
         profile = load_profile(system, profile_name, declared, given)
@@ -154,7 +176,30 @@ def choose(
         time_scale=time_scale,
         faults_may_overlap=faults_may_overlap,
         origin=origin,
+        venue=venue if venue is not None else environment.get(VENUE, "").strip(),
+        notes=tuple(describe_names(base, said.said, target, environment)),
     )
+
+
+def find_safe_users(project: Project, profile: Profile, run_id: str) -> float:
+    """Return how many users the sweep of a run found safe, by which this profile is to be sized.
+
+    Raises:
+        UsageError: there is no such run, or it found none.
+    """
+    result = find_folder(project, run_id).result()
+    sweep = result.sweep if result is not None else None
+    if sweep is None or sweep.safe_ceiling is None:
+        why = "it swept no load" if sweep is None else sweep.no_claim or "no load of its sweep was over a warning"
+        raise UsageError(
+            f"--users: run {run_id} found no load that is safe: {why}",
+            hint="Name a run whose sweep did, or a number of users.",
+        )
+    if sweep.of == "subscribers":
+        return sweep.safe_ceiling
+    if not isinstance(profile, OpenProfile):
+        raise UsageError("--users: a closed loop has no users", hint="Leave it out; --clients says how many.")
+    return sweep.safe_ceiling / profile.arrivals_per_s * profile.clients
 
 
 def resume(project: Project, run_id: str, *, given: Mapping[str, Any]) -> ChosenRun:
@@ -216,14 +261,14 @@ def run(
         seed = rest.seed if seed is None else seed
         yield Noted(f"going on with run {rest.run_id}, which ran for {rest.ran_s:.0f} s; its figures are its own")
     system, profile = _understood(chosen, target, project)
-    yield from map(Noted, system.describe_unusable())
+    yield from map(Noted, (*chosen.notes, *system.describe_unusable()))
     over, faults = None, tuple(chosen.faults)
     if chosen.origin is not None:
         planned = set(profile.faults) if isinstance(profile, OpenProfile) else set()
         system, profile, not_run = asked_over_http(system, profile)
         left_out = planned.difference(profile.faults if isinstance(profile, OpenProfile) else ())
         faults = tuple(window for window in faults if window.text not in left_out)
-        over = OverHttp(Server(chosen.origin, system, password=password_of(), api_key=api_key_of()), not_run)
+        over = OverHttp(server_of(chosen.origin, system), not_run, chosen.venue)
     server = own_server(project, target)
     request = RunRequest(
         system=system,

@@ -1,6 +1,5 @@
 """The job of serving: a system's operations over HTTP on a database, until Ctrl-C (or SIGTERM) ends it."""
 
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ class ServeAsked:
         connections: of the pool.
         wait_s: how long a request waits for one of them.
         may_be_reached: from other machines.
+        venue: whose it is; empty: nobody asked.
     """
 
     chosen: ChosenRun
@@ -44,6 +44,7 @@ class ServeAsked:
     port: int
     may_be_reached: bool
     seed: int
+    venue: str = ""
     dying: Callable[[str], float] | None = None
 
 
@@ -59,6 +60,7 @@ def choose_served(
     port: int,
     may_be_reached: bool,
     seed: int,
+    venue: str = "",
 ) -> ServeAsked:
     """Return what is to be served.
 
@@ -82,7 +84,7 @@ def choose_served(
     chosen = ChosenRun(system=system, profile_name=named, profile=profile, faults=(), bug=sized.bug)
     services = profile.services if profile_name else {}
     dying = profile.abandon_share if profile_name else None
-    return ServeAsked(chosen, services, connections, wait_s, host, port, may_be_reached, seed, dying)
+    return ServeAsked(chosen, services, connections, wait_s, host, port, may_be_reached, seed, venue, dying)
 
 
 def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None) -> Job[ServedSystem]:
@@ -92,7 +94,8 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
         UsageError: the port is taken, or others could reach it.
         AuditError: the database is not fit: not ours, not seeded, without room.
     """
-    from integrity.endpoints.login import BYPASS_NAME, api_key_of, password_of
+    from integrity.endpoints.login import api_key_of, bypass_of, password_of, service_key_of
+    from integrity.endpoints.signature import signing_key_of
     from integrity.serve.application import Application
     from integrity.serve.listening import listen_on, serve, url_of
     from integrity.serve.pool import Pool
@@ -118,7 +121,8 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
             counters=endpoints.counters,
             dying=asked.dying,
         )
-        known = Secrets(password_of(), api_key_of(), secrets.token_bytes(32), os.environ.get(BYPASS_NAME, ""))
+        keys = bypass_of(), service_key_of(), signing_key_of()
+        known = Secrets(password_of(), api_key_of(), secrets.token_bytes(32), *keys)
         opened = ServerOpened(
             system.name,
             url_of(made),
@@ -127,6 +131,6 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
             asked.may_be_reached,
         )
         streams = Streams(application, endpoints)
-        web = make_web(application, endpoints, known, streams)
+        web = make_web(application, endpoints, known, streams, venue=asked.venue)
         yield from serve(web, made, opened, stopping=first_signal, ending=streams.end)
     return ServedSystem(system.name, application.metrics.requests.count, application.left_owed)

@@ -5,8 +5,9 @@ The verdicts of each audit are kept in the folder of the run that it came after:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError, quote
 from integrity.events import FileWritten, Job, Noted
 from integrity.exit_codes import Shortfall, exit_code_of, verdict_of
-from integrity.jobs.run import ChosenRun, make_seed, own_server, run, windows_of
+from integrity.jobs.plan_names import VENUE, AskedTarget, describe_names, find_target
+from integrity.jobs.run import ChosenRun, find_safe_users, make_seed, own_server, run, windows_of
 from integrity.jobs.validate import choose_of_run, has_acknowledged_writes, judge, validate
+from integrity.load.asked import NOTHING_ASKED, settings_of
 from integrity.load.faulting import PlannedFaults, find_unmet_need
+from integrity.load.over_http import asked_over_http
+from integrity.load.profile import Profile
 from integrity.load.request import EndedRun
 from integrity.load.suite import Planned, PlannedSuite, Suite, load_suite, plan_suite, suite_names
 from integrity.load.workload import Workload
@@ -49,6 +54,26 @@ class EndedSuite:
     @property
     def exit_code(self) -> int:
         return exit_code_of(self.shortfalls)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteTarget:
+    """Where the calls of a suite go; each as run.choose takes it."""
+
+    over: str | None = None
+    venue: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def find(self, project: Project, system: System) -> AskedTarget | None:
+        """Return the server of a system; None: its calls go to the database."""
+        return find_target(self.over, project, system, self.environment)
+
+    @property
+    def of_venue(self) -> str:
+        return self.venue if self.venue is not None else self.environment.get(VENUE, "").strip()
+
+
+TO_THE_DATABASE = SuiteTarget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +114,13 @@ def _declared(project: Project) -> dict[str, Mapping[str, Any]]:
 
 
 def plan(
-    project: Project, chosen: ChosenSuite, target: Target | None, *, shorten: float = 1.0, bug_name: str | None = None
+    project: Project,
+    chosen: ChosenSuite,
+    target: Target | None,
+    *,
+    shorten: float = 1.0,
+    bug_name: str | None = None,
+    environment: Mapping[str, str] = {},
 ) -> PlannedSuite:
     """Return the runs of what was chosen.
 
@@ -97,13 +128,21 @@ def plan(
         target: None is enough where systems were named.
         shorten: by which every length is divided, at the same rates.
         bug_name: planted in every run, of the one system.
+        environment: whose variables the profiles name.
 
     Raises:
         UsageError: no system, one that lacks a profile of the suite, or a bug that is not the one system's.
     """
     systems = chosen.systems or _systems_in(target, project)
     bug = _find_bug(bug_name, systems) if bug_name is not None else None
-    planned = plan_suite(chosen.name, chosen.suite, systems, project.settings.profiles, shorten=shorten)
+
+    def given_to(system: System, profile: Profile) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        safe_load = partial(find_safe_users, project, profile)
+        given = settings_of(NOTHING_ASKED, profile, system, environment, safe_load=safe_load)
+        return given.settings, tuple(describe_names(profile, given.said, None, environment))
+
+    profiles = project.settings.profiles
+    planned = plan_suite(chosen.name, chosen.suite, systems, profiles, shorten=shorten, given_to=given_to)
     return replace(planned, bug=bug)
 
 
@@ -134,19 +173,23 @@ def play(
     *,
     seed: int | None = None,
     test_database: str | None = None,
+    goes_to: SuiteTarget = TO_THE_DATABASE,
 ) -> Job[EndedSuite]:
     """Make the runs in their order, until all are made or one is interrupted; return what came of them.
 
     Args:
         seed: of the first run, the next one's is one more; None: a new one.
         test_database: as guard takes it.
+        goes_to: where its calls go.
 
     Raises:
         UsageError: what a run is to break is not to be had here; none is begun then.
         AuditError: a run or an audit cannot begin, or cannot go on; nothing is recorded of the suite then.
     """
     seed = make_seed() if seed is None else seed
-    _check_faults(planned, target, own_server(project, target), seed)
+    servers = {each.system.name: goes_to.find(project, each.system) for each in planned.runs}
+    _check_servers(planned, servers)
+    _check_faults(planned, target, own_server(project, target), seed, servers)
     before = yield from _look_before(planned, target, project)
     found = dict(before)
     steps: list[SuiteStep] = []
@@ -159,6 +202,9 @@ def play(
             profile=each.profile,
             faults=windows_of(each.profile),
             bug=planned.bug,
+            origin=server.origin if (server := servers[each.system.name]) is not None else None,
+            venue=goes_to.of_venue,
+            notes=each.notes,
         )
         ended = yield from run(chosen, target, project, seed=seed + number, test_database=test_database)
         step, fell_short = yield from _judge(ended, each, target, project, found)
@@ -181,12 +227,38 @@ def play(
     return EndedSuite(record, file, frozenset(shortfalls))
 
 
-def _check_faults(planned: PlannedSuite, target: Target, server: EmbeddedServer | None, seed: int) -> None:
+def _check_servers(planned: PlannedSuite, servers: Mapping[str, AskedTarget | None]) -> None:
+    """Refuse a suite over HTTP of several systems, as a server serves one, and with a bug, which a server has."""
+    asked = next(filter(None, servers.values()), None)
+    if asked is None:
+        return
+    if len(servers) > 1:
+        raise UsageError(
+            f"{asked.place}: {asked.origin} serves one system, and these are {len(servers)}: {', '.join(servers)}",
+            hint="Name one with --system.",
+        )
+    if planned.bug is not None:
+        raise UsageError(
+            f"--bug {planned.bug.name}: the calls go to {asked.origin}, and a bug is planted in what serves them",
+            hint=f"Start the server with it: {typed(f'serve {next(iter(servers))} --bug {planned.bug.name}')}",
+        )
+
+
+def _check_faults(
+    planned: PlannedSuite,
+    target: Target,
+    server: EmbeddedServer | None,
+    seed: int,
+    servers: Mapping[str, AskedTarget | None],
+) -> None:
     """Refuse a suite before its first run, where a fault of a later one cannot be done to this database."""
     lacks = {}
     for each in planned.runs:
-        faults = PlannedFaults(windows_of(each.profile), server=server)
-        workload = Workload(each.system, each.profile, planned.bug, seed)
+        system, profile, is_over = each.system, each.profile, servers[each.system.name] is not None
+        if is_over:
+            system, profile, _ = asked_over_http(system, profile)
+        faults = PlannedFaults(windows_of(profile), server=server, is_over_http=is_over)
+        workload = Workload(system, profile, planned.bug, seed)
         if unmet := find_unmet_need(faults, workload, target):
             lacks[f"{each.system.name} {each.profile_name}"] = unmet
     if lacks:

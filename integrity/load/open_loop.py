@@ -84,7 +84,7 @@ class OpenLoop:
         random = self._dispatch.draws if share.count == 1 else Sources(self._seed, "dispatch").draws
         sessions = []
         for number in range(self._profile.clients):
-            own = {pool: KeyOf(pool).draw(random, world) for pool in self._profile.own}
+            own = {pool: world.draw_own(pool, random) for pool in self._profile.own}
             if share.has(number):
                 sessions.append(Client(number, self._dispatch, own))
         return sessions

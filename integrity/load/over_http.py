@@ -12,7 +12,7 @@ import orjson
 from integrity.clients.http import Server, describe
 from integrity.domain import KeyOf, NewKey, World
 from integrity.endpoints.login import PASSWORD_HINT
-from integrity.endpoints.record import PASSWORD, PATH, query_of
+from integrity.endpoints.record import PATH, query_of
 from integrity.errors import UsageError, quote
 from integrity.faults.schedule import find_servers_own, read_window
 from integrity.history import make_operation_id
@@ -40,10 +40,12 @@ class OverHttp:
 
     Args:
         not_run: what of the profile cannot be asked for there.
+        venue: of which the server is to be; empty: of any.
     """
 
     server: Server
     not_run: tuple[NotRun, ...] = ()
+    venue: str = ""
 
     def __str__(self) -> str:
         """The URL, without its password."""
@@ -134,10 +136,11 @@ def try_out(over: OverHttp, workload: Workload, world: World) -> None:
     Raises:
         UsageError: it does not answer, or not as this system does.
     """
-    asyncio.run(_try_out(over.server, workload, world))
+    asyncio.run(_try_out(over, workload, world))
 
 
-async def _try_out(server: Server, workload: Workload, world: World) -> None:
+async def _try_out(over: OverHttp, workload: Workload, world: World) -> None:
+    server = over.server
     carrier = server.carry(Random(0))
     connection, place, system = carrier.connection, f"--target {server.origin}", workload.system.name
     try:
@@ -152,8 +155,8 @@ async def _try_out(server: Server, workload: Workload, world: World) -> None:
                 f"{place}: {HEALTH} was answered with {describe(answer)}",
                 hint=f"Is that a server of {system}? {typed(f'serve {system}')} starts one.",
             )
-        _check_system(answer, system, place=place)
-        record = await connection.ask("GET", f"{PATH}?{query_of(0, 0)}", {PASSWORD: server.password}, None)
+        _check_system(answer, system, over.venue, place=place)
+        record = await connection.ask("GET", f"{PATH}?{query_of(0, 0)}", server.record_headers, None)
         if record.status in REFUSED_STATUSES:
             raise UsageError(
                 f"{place}: it does not tell at {PATH} what it does by itself: {describe(record)}", hint=PASSWORD_HINT
@@ -173,16 +176,26 @@ async def _try_out(server: Server, workload: Workload, world: World) -> None:
         connection.abort()
 
 
-def _check_system(answer: RawAnswer, system: str, *, place: str) -> None:
-    """Raise UsageError where a server says that it is another system's; one that says nothing may be anybody's."""
+def _check_system(answer: RawAnswer, system: str, venue: str, *, place: str) -> None:
+    """Raise UsageError where a server says that it is another system's, or does not say that it is this venue's.
+
+    One that does not say which system it serves may be anybody's.
+    """
     try:
         said = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        return
+        said = None
     other = said.get("system", system) if isinstance(said, dict) else system
     if other != system:
         raise UsageError(
             f"{place}: it serves {quote(other)}, not {system}", hint=f"Say --system {shlex.quote(str(other))}."
+        )
+    where = said.get("venue") if isinstance(said, dict) else None
+    if venue and where != venue:
+        serves = f"it is of venue {quote(where)}" if isinstance(where, str) else "it does not say of which venue it is"
+        raise UsageError(
+            f"{place}: {serves}, and {quote(venue)} is asked for",
+            hint="Ask that venue's server; one of ours is started with the same --venue, or TEST_VENUE_ID.",
         )
 
 

@@ -28,6 +28,7 @@ from integrity.load.bounds import (
     Share,
 )
 from integrity.load.declared import declared_profiles
+from integrity.load.named import FromEnvironment, pinned_pools
 from integrity.load.shape import LoadStage, LoadSteps
 from integrity.load.thresholds import Threshold
 from integrity.numbers import (
@@ -136,6 +137,8 @@ class Common(BoundedSettings):
         thresholds: what a run must keep. Under more_thresholds stand those that a profile has beside those it extends.
         drain_s: how long, at the end, what is outstanding may take.
         plan_s: how long the plan is, where this is a shortened form of it; a run says so. None: as long as this.
+        keys: pool -> keys of its rows: streams are pinned to them in this order, and sessions are of no others.
+        environment: which variables of the environment say what, where no option does.
     """
 
     title: str
@@ -153,6 +156,8 @@ class Common(BoundedSettings):
     touches_all: bool = False
     drain_s: Seconds = 30.0
     plan_s: Seconds | None = None
+    keys: Mapping[str, tuple[str, ...]] = {}
+    environment: FromEnvironment = FromEnvironment()
 
     @property
     def whole_s(self) -> float:
@@ -187,6 +192,11 @@ class Common(BoundedSettings):
     def operations(self) -> list[str]:
         """Which operations clients call."""
         raise NotImplementedError
+
+    def held_pools(self, system: System) -> set[str]:
+        """Return the pools of which streams and sessions have keys that are not drawn anew for each call."""
+        pins = [(each.operation, each.pin) for each in self.subscribers]
+        return pinned_pools(pins, system)
 
     def abandon_share(self, operation: str) -> float:
         return self.abandon.get(operation, self.abandon.get("default", 0.0))
@@ -233,6 +243,7 @@ class OpenProfile(Common):
         bursts: arrivals at the same instant.
         rate_factor: multiplies all arrivals, and limits on their rates.
         users: instead of `clients`: so many, with as many times the subscribers, arrivals and limits on rates.
+        hold_s: how long a user waits between two of his calls at a rate_factor of 1: --hold sets that by it.
         of_usual: by what users, rate_factor, --rate and --time-scale have multiplied the arrivals.
         watches_trends: a soak: say whether latency, failures or memory rise.
         fits_hour: it waits, before it begins, until all of it lies in one hour of the clock: limiters that count by the
@@ -249,6 +260,7 @@ class OpenProfile(Common):
     bursts: tuple[Burst, ...] = ()
     rate_factor: Factor = 1.0
     users: ClientCount | None = None
+    hold_s: Seconds | None = None
     of_usual: Rate = 1.0
     watches_trends: bool = False
     fits_hour: bool = False
@@ -300,6 +312,10 @@ class OpenProfile(Common):
         streamed = [operation for stream in self.streams for operation in stream.operations]
         return list(dict.fromkeys([*streamed, *(burst.operation for burst in self.bursts)]))
 
+    def held_pools(self, system: System) -> set[str]:
+        pins = [(operation, stream.pin) for stream in self.streams for operation in stream.operations]
+        return super().held_pools(system) | pinned_pools(pins, system) | set(self.own)
+
     @property
     def arrivals_per_s(self) -> float:
         return sum(s.per_minute / 60 for s in self.streams) + sum(b.count / b.every_s for b in self.bursts)
@@ -331,7 +347,7 @@ def load_profile(
     if "clients" in (given or {}):
         settings.pop("users", None)
     settings |= given or {}
-    settings.pop("extends", None)
+    settings = {name: value for name, value in settings.items() if value is not None and name != "extends"}
     unknown = set(given or {}) - _fields(settings.get("model"))
     if unknown:
         option = sorted(unknown)[0]
@@ -343,7 +359,7 @@ def load_profile(
         )
     profile = read_profile(settings, place)
     _check_names(profile, system, place)
-    if "duration_s" in (given or {}):
+    if (given or {}).get("duration_s") is not None:
         profile = profile.model_copy(update={"plan_s": load_profile(system, name, overrides).whole_s})
     return _multiplied(profile) if isinstance(profile, OpenProfile) else profile
 

@@ -19,7 +19,7 @@ from integrity.engines.occupancy import RUN, occupy
 from integrity.engines.places import schema_of
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
-from integrity.errors import SeedError, UsageError
+from integrity.errors import SeedError, UsageError, quote
 from integrity.load.profile import ClosedProfile, OpenProfile
 from integrity.load.waiting import HOUR_S
 from integrity.load.workload import Workload
@@ -109,7 +109,19 @@ class RunDatabase:
                     f"{self.target}: the profile needs {count} of {system}'s {pool}, and there are {found}",
                     hint=self._how_to_fill(pool, count, is_empty=not found),
                 )
-        return World(keys=keys, hot_share=profile.hot_share, hot_count=profile.hot_count)
+        named = {pool: self._named(pool, texts, keys.get(pool, ())) for pool, texts in profile.keys.items()}
+        return World(keys=keys, hot_share=profile.hot_share, hot_count=profile.hot_count, named=named)
+
+    def _named(self, pool: str, texts: Sequence[str], keys: Sequence[Key]) -> Sequence[Key]:
+        """Return the keys that were asked for by name."""
+        spelt = {str(key): key for key in keys}
+        if lacking := next((text for text in texts if text not in spelt), None):
+            raise UsageError(
+                f"{self.target}: {self.workload.system.name} has no {quote(lacking)} among its {pool}",
+                hint=f"They are named by --key {pool}=..., a variable or [profiles]. Some that are there: "
+                f"{', '.join(list(spelt)[:5]) or 'none'}.",
+            )
+        return [spelt[text] for text in texts]
 
     def narrowed(self) -> tuple["RunDatabase", Sequence[NotRun]]:
         """Return the same with the operations that can be called now, and the others, with what they lack.

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from integrity.clients.http import Server
-from integrity.endpoints.record import ABANDONED, CAUSED, PASSWORD, PATH, RecordPage, decode_page, query_of
+from integrity.endpoints.record import ABANDONED, CAUSED, PATH, RecordPage, decode_page, query_of
 from integrity.history import Outcome, Returned
 from integrity.http.answer import Unanswered
 from integrity.load.caller import Caller, CallLog
@@ -35,7 +35,7 @@ class ServerRecord:
         self.owed = self.owed_to_others = 0
         self._since_us = 0
         self._connection = server.connect()
-        self._password = server.password
+        self._headers = server.record_headers
         self._caller = caller
         self._history = history
         self._session = ""
@@ -134,9 +134,10 @@ class ServerRecord:
         self._history.append_soon(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     async def _ask(self, calls: int, requests: int) -> RecordPage | None:
-        headers = {PASSWORD: self._password}
         try:
-            answer = await self._connection.ask("GET", f"{PATH}?{query_of(calls, requests, self._since_us)}", headers, None)
+            answer = await self._connection.ask(
+                "GET", f"{PATH}?{query_of(calls, requests, self._since_us)}", self._headers, None
+            )
             self._answered_us, self.is_away = self._caller.clock.now_us(), False
             if answer.status == 200:
                 page = decode_page(answer.body)

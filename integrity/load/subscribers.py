@@ -197,6 +197,9 @@ class _Subscriber:
             if name != subscription.cursor
         }
         domains = caller.operations[settings.operation].arguments
+        for name, domain in domains.items():
+            if isinstance(domain, KeyOf) and domain.pool in caller.world.named:
+                self._arguments[name] = caller.world.draw_own(domain.pool, sources.draws)
         for name, which in settings.pin.items():
             domain = domains[name]
             if isinstance(domain, KeyOf):

@@ -1,10 +1,10 @@
 """Suites: ordered lists of profiles, declared as data, and how long they will take."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import Field, ValidationError
 
@@ -14,6 +14,8 @@ from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.load.spared import Spared, find_spared
 from integrity.suggestion import suggest
 from integrity.systems.system import Bug, System
+
+GivenTo: TypeAlias = Callable[[System, Profile], tuple[Mapping[str, Any], tuple[str, ...]]]
 
 AROUND_S = 4.0
 """Of each step, about: what is prepared before it, and loaded and judged after it."""
@@ -54,6 +56,7 @@ class Planned:
     """One run of a suite.
 
     Args:
+        notes: what the environment said of it.
         length_s: how long it will take at most, all told: a search may end sooner.
         spared: the limits that it does not fall short of where they are not measured.
     """
@@ -63,6 +66,7 @@ class Planned:
     profile: Profile
     length_s: float
     spared: tuple[Spared, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,14 @@ def plan_suite(
     profiles: Mapping[str, Mapping[str, Mapping[str, Any]]],
     *,
     shorten: float,
+    given_to: GivenTo = lambda _system, _profile: ({}, ()),
 ) -> PlannedSuite:
     """Return the runs of a suite in their order, a system after the other.
 
     Args:
         profiles: system -> profile -> settings, as integrity.toml has them.
         shorten: by which every length is divided, at the same rates.
+        given_to: returns the settings that somebody else gives a system's profile, and what is to be said of them.
 
     Raises:
         UsageError: a profile that a system lacks, or cannot have.
@@ -130,14 +136,17 @@ def plan_suite(
     planned = []
     for system in systems:
         for step in suite.steps:
-            given = {"duration_s": step.duration_s} if step.duration_s is not None else {}
-            profile = load_profile(system, step.profile, profiles.get(system.name, {}), given)
+            own = profiles.get(system.name, {})
+            given, notes = given_to(system, load_profile(system, step.profile, own))
+            if step.duration_s is not None:
+                given = {**given, "duration_s": step.duration_s}
+            profile = load_profile(system, step.profile, own, given)
             if step.rate_factor != 1.0 and isinstance(profile, OpenProfile):
                 profile = scale(profile, rate=step.rate_factor)
             if shorten != 1.0:
                 profile = _shortened(profile, shorten)
             length_s = profile.duration_s + AROUND_S
-            planned.append(Planned(system, step.profile, profile, length_s, find_spared(profile)))
+            planned.append(Planned(system, step.profile, profile, length_s, find_spared(profile), notes))
     return PlannedSuite(name, suite.title, shorten, tuple(planned))
 
 

@@ -31,6 +31,7 @@ from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.login import BYPASS
 from integrity.endpoints.record import CALLS, PASSWORD, PATH, REQUESTS, SINCE
 from integrity.endpoints.requests import JSON, BadRequest, WireRequest, decode_call
+from integrity.endpoints.signature import SIGNATURE, why_not_signed
 from integrity.endpoints.table import Endpoints
 from integrity.history import Outcome, Returned
 from integrity.serve.application import Application
@@ -66,21 +67,28 @@ class Secrets:
 
     Args:
         bypass: whoever sends it is not counted by the limiter; empty: everybody is.
+        service_key: whoever bears it may all, the server's record included; empty: nobody does.
+        webhook_key: outside services sign their webhooks with it; empty: they sign none.
     """
 
     password: str = field(repr=False)
     api_key: str = field(repr=False)
     signing: bytes = field(repr=False)
     bypass: str = field(default="", repr=False)
+    service_key: str = field(default="", repr=False)
+    webhook_key: str = field(default="", repr=False)
 
 
-def make_web(application: Application, endpoints: Endpoints, secrets: Secrets, streams: Streams | None = None) -> Starlette:
+def make_web(
+    application: Application, endpoints: Endpoints, secrets: Secrets, streams: Streams | None = None, *, venue: str = ""
+) -> Starlette:
     """Return the web application of a system.
 
     Args:
         streams: its websockets and event streams; None: it has none.
+        venue: whose it is, as its health says; empty: nobody asked.
     """
-    web = _Web(application, endpoints, secrets)
+    web = _Web(application, endpoints, secrets, venue)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -112,26 +120,27 @@ class _Web:
         fixed: methods of the paths that are in no table.
     """
 
-    def __init__(self, application: Application, endpoints: Endpoints, secrets: Secrets) -> None:
+    def __init__(self, application: Application, endpoints: Endpoints, secrets: Secrets, venue: str = "") -> None:
         self.fixed: Mapping[str, Collection[str]] = {}
         self._application = application
         self._endpoints = endpoints
         self._secrets = secrets
+        self._venue = {"venue": venue} if venue else {}
         self._tokens = Tokens(secrets.signing, time.time)
         self._limiter = Limiter(endpoints.limit) if endpoints.limit else None
 
     async def health(self, _request: Request) -> Response:
         """Say whether the database answers."""
         is_well = await self._application.pool.is_answering()
-        said = {"status": "ok" if is_well else "unavailable", "system": self._application.system.name}
+        said = {"status": "ok" if is_well else "unavailable", "system": self._application.system.name, **self._venue}
         return _json(said if is_well else {**said, "reason": "the database does not answer"}, 200 if is_well else 503)
 
     async def metrics(self, _request: Request) -> Response:
         return Response(self._application.metrics.render(), media_type=CONTENT_TYPE)
 
     async def record(self, request: Request) -> Response:
-        """Tell who knows the password what the server did by itself."""
-        if not _is_same(request.headers.get(PASSWORD, ""), self._secrets.password):
+        """Tell who knows the password, or bears the service's key, what the server did by itself."""
+        if not (_is_same(request.headers.get(PASSWORD, ""), self._secrets.password) or self._bears_service_key(request)):
             raise BadRequest(401, f"the header {PASSWORD} must hold the password", field=PASSWORD)
         try:
             numbers = (max(0, int(request.query_params.get(name, 0))) for name in (CALLS, REQUESTS, SINCE))
@@ -182,6 +191,8 @@ class _Web:
             if refused := self._refuse(request, path, claims):
                 return refused
         body = await read_body(request, endpoint.body_bytes_most)
+        if endpoint.is_signed and self._secrets.webhook_key:
+            self._check_signature(request, body)
         wire = WireRequest(request.method, path, query, dict(request.headers), body, claims)
         arguments, operation_id = decode_call(endpoint, placed, wire)
         carried = await self._application.call(endpoint.operation, arguments, operation_id)
@@ -213,6 +224,8 @@ class _Web:
             raise BadRequest(401, "this is for who is logged in: the header Authorization must be Bearer and a token")
         if self._endpoints.api_key and _is_same(token, self._secrets.api_key):
             return {}
+        if self._bears_service_key(request):
+            return {}
         claims = self._tokens.read(token)
         if claims is None:
             raise BadRequest(401, "the bearer token is none of ours, or too old: log in again")
@@ -220,8 +233,14 @@ class _Web:
 
     def _check_key(self, request: HTTPConnection) -> None:
         name = self._endpoints.api_key
-        if name and not _is_same(request.headers.get(name) or request.query_params.get(name, ""), self._secrets.api_key):
+        given = request.headers.get(name) or request.query_params.get(name, "") if name else ""
+        if name and not any(_is_same(given, key) for key in (self._secrets.api_key, self._secrets.service_key) if key):
             raise BadRequest(401, f"the header {name} must hold the service's key", field=name)
+
+    def _check_signature(self, request: Request, body: bytes) -> None:
+        given, key = request.headers.get(SIGNATURE, ""), self._secrets.webhook_key
+        if why := why_not_signed(given, body, key, now_s=time.time()):
+            raise BadRequest(401, why, field=SIGNATURE)
 
     def _refuse(self, request: Request, path: str, claims: Mapping[str, Any]) -> Response | None:
         """Return the answer to who has asked as often as he may in this window; None: he may."""
@@ -234,6 +253,10 @@ class _Web:
         left_s = self._limiter.limit.left_s(now_s)
         answer = encode_return(returned, declines={RATE_LIMITED: 429}, retry_after_s=left_s)
         return Response(answer.body, answer.status, answer.headers)
+
+    def _bears_service_key(self, request: HTTPConnection) -> bool:
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        return bool(self._secrets.service_key) and kind.lower() == "bearer" and _is_same(key, self._secrets.service_key)
 
     def _is_let_by(self, request: Request) -> bool:
         return bool(self._secrets.bypass) and _is_same(request.headers.get(BYPASS, ""), self._secrets.bypass)

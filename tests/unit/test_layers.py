@@ -33,6 +33,7 @@ LAYERS = (
         "chain",
         "value",
         "verdict",
+        "live_keys",
         "exit_codes",
         "events",
         "numbers",

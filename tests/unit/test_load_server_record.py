@@ -29,9 +29,8 @@ DIED = Returned(Outcome.UNKNOWN, None, "abandoned: the client died", 1, was_aban
 class Told:
     """A server whose record is asked for, and the connection to it."""
 
-    password = "pw"
-
     def __init__(self) -> None:
+        self.record_headers = {"integrity-password": "pw"}
         self.record = Record()
         self.owed = self.owed_since = 0
         self.status = 200

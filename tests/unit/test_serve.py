@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from integrity.endpoints.answers import encode_return
 from integrity.endpoints.endpoint import Endpoint, body, length, path, query, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
+from integrity.endpoints.signature import OLD_S, sign
 from integrity.endpoints.table import Endpoints, Limit
 from integrity.errors import Unreachable, UsageError
 from integrity.operation import Begin, Declined, Ok, Operation, Request, Rows, Statement, StatementFailed, Value
@@ -130,6 +132,7 @@ SYSTEM = System(
             Endpoint("GET", "/rest/wallet", "show", {"wallet_id": token()}),
             Endpoint("POST", "/files", "store", {"size": length()}, needs_token=True),
             Endpoint("POST", "/hear", "hear", {"minor": query()}),
+            Endpoint("POST", "/webhooks/bank", "hear", {"minor": query()}, is_signed=True),
         ),
         declines={"insufficient_balance": 402},
         login=Login("/login", {"wallet_id": Kind.INTEGER}),
@@ -141,6 +144,9 @@ SYSTEM = System(
 )
 
 
+SECRETS = Secrets(PASSWORD, KEY, b"s" * 32, "let-me-by", "service", "sign")
+
+
 class Served:
     """The system's web application, and its only connection."""
 
@@ -149,7 +155,7 @@ class Served:
         self.pool = Pool(lambda: self.connection, size=size, wait_s=wait_s)
         assert SYSTEM.endpoints is not None
         self.application = Application(SYSTEM, self.pool, counters=SYSTEM.endpoints.counters)
-        self.web = make_web(self.application, SYSTEM.endpoints, Secrets(PASSWORD, KEY, b"s" * 32, bypass="let-me-by"))
+        self.web = make_web(self.application, SYSTEM.endpoints, SECRETS)
 
     async def ask(self, method: str, target: str, body: Any = b"", **headers: str) -> tuple[int, dict[str, str], Any]:
         """Ask, and return the body's JSON."""
@@ -295,6 +301,34 @@ async def test_requests_of_a_token_are_let_through_up_to_the_limit_exactly_and_o
     assert (await served.ask("GET", "/rest/wallet", authorization=one, x_loadtest_bypass="let-me-by"))[0] == 200
     assert (await served.ask("GET", "/rest/wallet", authorization=one, x_loadtest_bypass="other"))[0] == 429
     assert (await served.ask("POST", "/pay", b'{"minor": 5}', authorization=one))[0] == 201  # below another path
+
+
+@played
+async def test_who_bears_the_services_key_may_all_and_is_not_counted(served: Served) -> None:
+    bearing = {"authorization": "Bearer service", "apikey": "service"}
+    assert [(await served.ask("GET", "/integrity/record", **bearing))[0] for _ in range(3)] == [200] * 3
+    assert (await served.ask("POST", "/files", b"1234", **bearing))[0] == 200
+    assert (await served.ask("GET", "/integrity/record", authorization="Bearer other"))[0] == 401
+    assert (await served.ask("POST", "/files", b"1234", apikey="service", authorization="Bearer other"))[0] == 401
+
+
+@played
+async def test_a_webhook_is_taken_with_its_signature_alone_and_not_again_later(served: Served) -> None:
+    now_s = time.time()
+    signatures = {
+        "": "is missing",
+        "t=1,v1=x": "must be t=seconds,v1=hex",
+        sign(b"", "another", now_s=now_s): "was made with another key",
+        sign(b"another", "sign", now_s=now_s): "was made with another key, or for another body",
+        sign(b"", "sign", now_s=now_s - OLD_S - 2): "is older than 300 s",
+    }
+    for signature, why in signatures.items():
+        status, _, said = await served.ask("POST", "/webhooks/bank?minor=9", webhook_signature=signature)
+        assert (status, why in said["error"]) == (401, True)
+    assert HEARD == []
+    HEARD.append(0)  # the first one is lost
+    status, _, _ = await served.ask("POST", "/webhooks/bank?minor=9", webhook_signature=sign(b"", "sign", now_s=now_s))
+    assert (status, HEARD[-1]) == (200, 9)
 
 
 def test_a_window_begins_anew() -> None:

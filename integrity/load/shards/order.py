@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from integrity.clients.http import Server
+from integrity.clients.http import Server, server_of
 from integrity.domain import World
-from integrity.endpoints.login import api_key_of, password_of
 from integrity.errors import UsageError
 from integrity.http.origin import Origin
 from integrity.load.over_http import asked_over_http
@@ -104,4 +103,4 @@ class Order:
         """Return the server that calls go to; None: they go to the database."""
         if self.origin is None:
             return None
-        return Server(self.origin, workload.system, password=password_of(), api_key=api_key_of())
+        return server_of(self.origin, workload.system)

@@ -25,6 +25,7 @@ ENDPOINTS = Endpoints(
                 "funding_id": body(),
                 "kind": body(one_of=("payment_succeeded", "payment_failed")),
             },
+            is_signed=True,
         ),
         Endpoint("POST", "/gateways/{gateway_id}/entries", "scan_in", _AT_GATEWAY, ok_status=201),
         Endpoint("POST", "/gateways/{gateway_id}/exits", "scan_out", _AT_GATEWAY),

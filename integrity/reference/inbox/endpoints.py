@@ -97,7 +97,11 @@ ENDPOINTS = Endpoints(
             {**_CONVERSATION, "provider_message_id": _FILLED, "body": _TEXT},
         ),
         Endpoint(
-            "POST", "/webhooks/checkouts", "receive_checkout_webhook", {"checkout_id": body(), "kind": body(one_of=SETTLED)}
+            "POST",
+            "/webhooks/checkouts",
+            "receive_checkout_webhook",
+            {"checkout_id": body(), "kind": body(one_of=SETTLED)},
+            is_signed=True,
         ),
     ),
     declines={"rate_limited": 429, "no_message": 404, "unknown_conversation": 404, "upload_took_too_long": 408},

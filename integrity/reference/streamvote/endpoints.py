@@ -50,6 +50,7 @@ ENDPOINTS = Endpoints(
                 "invoice_id": body("invoiceId"),
                 "kind": body(one_of=("paid", "failed")),
             },
+            is_signed=True,
         ),
         Endpoint("POST", "/api/payments/stars/credit", "credit_invoice", {"invoice_id": body("invoiceId")}),
         Endpoint("POST", "/api/payments/stars/check", "check_invoice", {"invoice_id": body("invoiceId")}),
