@@ -61,7 +61,7 @@ def command(
     """Run an ordered list of profiles, judge the data after each, and report on all of them together.
 
     \b
-    Example: integrity suite quick --system ghostpass --shorten 2
+    Example: integrity suite quick --system instainstru --shorten 4
     """
     from integrity.events import listen
     from integrity.jobs.suite import SuiteTarget, choose, plan, play

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 
 from integrity.faults.schedule import read_schedule
+from integrity.load.fault_windows import APART_SHARE_MOST, SETTLING_US
 from integrity.load.profile import OpenProfile, Profile
 from integrity.measure.effects import COMPARED_CALLS
 from integrity.measure.trends import RECOVERED_CALLS
 from integrity.numbers import counted
+from integrity.runs.effects import time_covered
 
 GENERATOR_CALLS_PER_S = 2_500
 """What one process of the generator makes on a core of its own, webhooks and looks of subscribers included; measured, at
@@ -133,6 +135,7 @@ def expected_calls(profile: OpenProfile, operation: str | None) -> float:
         seconds = sum(level.seconds * level.per_s for level in levels_of(profile)) / profile.arrivals_per_s
     else:
         seconds = profile.duration_s
+    seconds *= _judged_share(profile)
     streamed = sum(
         stream.per_minute
         / 60
@@ -146,6 +149,15 @@ def expected_calls(profile: OpenProfile, operation: str | None) -> float:
         int(seconds / each.every_s + 0.5) * each.count for each in profile.bursts if operation in (None, each.operation)
     )
     return _at_least(streamed) + burst
+
+
+def _judged_share(profile: OpenProfile) -> float:
+    """Return the share of a run that is judged: the windows of its faults are not, and as long as they settle."""
+    windows = read_schedule(profile.faults, duration_s=profile.duration_s, may_overlap=True)
+    if time_covered((each.from_s, each.to_s) for each in windows) > APART_SHARE_MOST * profile.duration_s:
+        return 1.0
+    settled = ((each.from_s, min(profile.duration_s, each.to_s + SETTLING_US / 1e6)) for each in windows)
+    return 1.0 - time_covered(settled) / profile.duration_s
 
 
 def expected_compared(profile: OpenProfile) -> Iterator[tuple[float, int]]:

@@ -264,7 +264,10 @@ def _judge_rate(threshold: Threshold, chosen: Sequence[OperationMeasure], second
     measured, state = answered / seconds, threshold.grade(answered / seconds)
     if state is Grade.FAILED and threshold.least is not None and offered / seconds < threshold.least:
         reason = f"the run itself asked for {offered / seconds:.1f}/s only"
-        return ThresholdJudgement(threshold, Grade.UNKNOWN, measured, offered, reason)
+        if offered + 3 * math.sqrt(offered) < threshold.least * seconds:
+            return ThresholdJudgement(threshold, Grade.UNKNOWN, measured, offered, reason)
+        reason += ", which in so short a time is chance"
+        return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, offered, reason)
     return ThresholdJudgement(threshold, state, measured, offered, left_out=_not_sent(chosen))
 
 

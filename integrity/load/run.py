@@ -33,7 +33,7 @@ from integrity.load.run_database import RunDatabase
 from integrity.load.shards.sharded_work import ShardedWork
 from integrity.load.spared import with_spared
 from integrity.load.unfinished import count_unfinished, find_unfinished
-from integrity.load.waiting import wait_for_hour
+from integrity.load.waiting import find_left, wait_for_hour, wait_for_left
 from integrity.load.work import Work
 from integrity.load.work_done import done_of
 from integrity.load.workload import Workload
@@ -74,9 +74,11 @@ def play(request: RunRequest) -> Job[EndedRun]:
     make_room(workload.profile.connection_count + (stream_count(workload.profile) if over is not None else 0))
     end_states = find_end_states(request.project, request.profile.thresholds)
     unfinished = find_unfinished(request.project, request.system.name)
+    left_before = find_left(request.project, request.profile.thresholds)
     app = find_app_version(request.project)
     with database.occupy(request.profile_name) as hold:
         server = database.prepare(hold)
+        yield from wait_for_left(request.target, left_before)
         database, lacking = database.narrowed()
         yield from map(Noted, map(_describe_lacking, lacking))
         workload = database.workload

@@ -4,6 +4,7 @@ That is said before it begins. What such a limit has is judged all the same, and
 says nothing.
 """
 
+import math
 from dataclasses import dataclass
 
 from integrity.load.forecast import expected_calls, expected_compared
@@ -54,6 +55,9 @@ def find_spared(profile: Profile) -> tuple[Spared, ...]:
             continue
         elif each.samples_least <= 1:
             continue  # it is judged on whatever there is
+        elif each.kind is Kind.RATE:
+            few = f"if there are fewer than {counted(each.samples_least, 'call')}, or fewer by chance than it asks for"
+            spared.append(Spared(each, few, is_known=False))
         elif not is_counted:
             needed = counted(each.samples_least, "row" if each.rows is not None else "sample")
             spared.append(Spared(each, f"if there are fewer than {needed}", is_known=False))
@@ -96,7 +100,8 @@ def _marked(limit: ThresholdResult, spared: Spared | None) -> ThresholdResult:
     # Without any nobody knows whether there were to be some, but for streams, which stay open; with enough it is for
     # another reason.
     least = 0 if limit.statistic == "broken_share" else 1
-    is_spared = spared.is_known or least <= limit.sample_count < spared.threshold.samples_least
+    most = math.inf if spared.threshold.kind is Kind.RATE else spared.threshold.samples_least  # chance needs no few
+    is_spared = spared.is_known or least <= limit.sample_count < most
     return limit.model_copy(update={"is_spared": True}) if is_spared else limit
 
 

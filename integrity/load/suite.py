@@ -1,5 +1,6 @@
 """Suites: ordered lists of profiles, declared as data, and how long they will take."""
 
+import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Planned:
         notes: what the environment said of it.
         length_s: how long it will take at most, all told: a search may end sooner.
         spared: the limits that it does not fall short of where they are not measured.
+        carried_by: where it is so short that none of its limits is measured: the greatest whole number that a suite may be
+            shortened by for one to be; 0: there is none, None: one is measured.
     """
 
     system: System
@@ -67,6 +70,7 @@ class Planned:
     length_s: float
     spared: tuple[Spared, ...] = ()
     notes: tuple[str, ...] = ()
+    carried_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +147,27 @@ def plan_suite(
             profile = load_profile(system, step.profile, own, given)
             if step.rate_factor != 1.0 and isinstance(profile, OpenProfile):
                 profile = scale(profile, rate=step.rate_factor)
-            if shorten != 1.0:
-                profile = _shortened(profile, shorten)
-            length_s = profile.duration_s + AROUND_S
-            planned.append(Planned(system, step.profile, profile, length_s, find_spared(profile), notes))
+            short = _shortened(profile, shorten)
+            carried_by = None
+            if not _measures_something(short):
+                fewer = range(math.ceil(shorten) - 1, 0, -1)
+                carried_by = next((each for each in fewer if _measures_something(_shortened(profile, each))), 0)
+            length_s = short.duration_s + AROUND_S
+            planned.append(Planned(system, step.profile, short, length_s, find_spared(short), notes, carried_by))
     return PlannedSuite(name, suite.title, shorten, tuple(planned))
 
 
+def _measures_something(profile: Profile) -> bool:
+    """Return whether a run of the profile may measure one of its limits, if it has any: a search may at a higher load."""
+    if isinstance(profile, OpenProfile) and profile.steps is not None:
+        return True
+    surely_not = [each for each in find_spared(profile) if each.is_known]
+    return len(surely_not) < len(profile.thresholds) or not profile.thresholds
+
+
 def _shortened(profile: Profile, factor: float) -> Profile:
+    if factor == 1.0:
+        return profile
     if isinstance(profile, OpenProfile):
         return scale(profile, rate=1 / factor, time=factor)
     return profile.model_copy(update={"duration_s": profile.duration_s / factor, "plan_s": profile.whole_s})

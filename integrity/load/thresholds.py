@@ -69,6 +69,8 @@ class Threshold(BoundedSettings):
         warning, critical: above which somebody should look, and above which it failed.
         of_whole_length: it is asked of a run as long as its plan only; a shortened one does not measure it, e.g. a limiter
             that is met after the thousandth call.
+        waits_for: a query of `queries/`, of what is left of calls before a run that this limit would count, e.g.
+            streamvote/open-windows: the run begins when what it finds then is gone.
         source: who asks for it.
     """
 
@@ -114,6 +116,7 @@ class Threshold(BoundedSettings):
     critical: Amount | None = None
     least: Amount | None = None
     of_whole_length: bool = False
+    waits_for: str | None = None
     source: str
 
     @model_validator(mode="after")

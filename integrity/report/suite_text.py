@@ -40,7 +40,10 @@ def _foreseen(planned: "PlannedSuite") -> list[str]:
         lines += [f"{name} {doubt}." for doubt in find_doubts(each.profile)]
         if warning := find_warning(each.profile):
             lines.append(f"{name}: {warning}")
-        if each.spared:
+        if each.carried_by is not None:
+            enough = f"With --shorten {each.carried_by} one is." if each.carried_by else "It takes a longer run."
+            lines.append(f"{name} is so short that none of its limits is measured: it ends as unknown. {enough}")
+        elif each.spared:
             named = ", ".join(map(str, each.spared))
             lines.append(f"{name} is shortened, so it passes though these are not measured: {named}.")
     return lines

@@ -4,21 +4,26 @@ from collections.abc import Callable
 
 import pytest
 
+from integrity.load.forecast import expected_calls
+from integrity.load.judging import judge
 from integrity.load.phases import Ladder, Phase, PhaseLog
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
+from integrity.load.result import result_of
 from integrity.load.shape import CLAIM_STEP_S_LEAST
 from integrity.load.shape_result import _search, _sweep
 from integrity.load.spared import with_spared
-from integrity.load.suite import Suite, plan_suite
+from integrity.load.suite import Suite, load_suite, plan_suite
 from integrity.load.thresholds import Threshold
 from integrity.measure.calls import Measures
 from integrity.measure.distribution import Distribution
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.reference.instainstru.system import INSTAINSTRU
 from integrity.reference.streamvote.system import STREAMVOTE
+from integrity.registry import SYSTEMS
 from integrity.report.run_text import render_run
 from integrity.report.suite_text import render_plan
 from integrity.runs.result import Shortened
+from integrity.systems.system import System
 from tests.documents import make_result
 
 
@@ -162,3 +167,54 @@ def test_where_no_stream_was_opened_anew_their_breaking_need_not_be_measured_and
     ]
     marked = with_spared(make_result(thresholds=results), profile)
     assert [each.is_spared for each in marked.thresholds] == [True, True, False, True]
+
+
+def test_limits_of_a_shortened_chaos_are_reckoned_without_what_its_faults_take() -> None:
+    """Two thirds of 50 s of chaos are not judged: 213 polls were too few for a p99 that all 625 would have carried."""
+    suite = Suite.model_validate({"title": "", "steps": [{"profile": "chaos", "duration_s": 200.0}]})
+    (short,), (whole,) = (plan_suite("s", suite, [STREAMVOTE], {}, shorten=by).runs for by in (4.0, 1.0))
+    of_polls = [each for each in map(str, short.spared) if each.startswith("poll_event p99")]
+    assert of_polls == ["poll_event p99 (about 169 of 500 calls that it needs)"]
+    assert not any(str(each).startswith("poll_event") for each in whole.spared)
+
+
+def test_a_run_that_is_all_fault_is_reckoned_whole_as_it_is_judged() -> None:
+    of = {"x": {"extends": "pilot", "duration_s": 100, "faults": ["db_latency@0%-60%"]}}
+    with_fault, without = (
+        load_profile(GHOSTPASS, "x", {"x": {**of["x"], "faults": faults}}) for faults in (of["x"]["faults"], [])
+    )
+    assert isinstance(with_fault, OpenProfile)
+    assert isinstance(without, OpenProfile)
+    assert expected_calls(with_fault, "scan_in") == expected_calls(without, "scan_in")
+
+
+def test_a_rate_that_lacks_by_chance_alone_is_spared_where_the_run_is_shortened_and_one_that_was_missed_is_not() -> None:
+    """A step of 0.6 s of stress had 111 votes of the 112 that its rate asks for: the suite ended as unknown."""
+    profile = load_profile(STREAMVOTE, "votes", {}, {"duration_s": 1.0})
+    (limit,) = [each for each in profile.thresholds if each.statistic == "answered_per_s"]
+    marked = []
+    for calls, not_sent in ((180, 0), (150, 0), (180, 20)):
+        measures = Measures()
+        measures.of("vote").ok, measures.of("vote").not_sent = calls, not_sent
+        result = make_result(thresholds=[])
+        judged = judge([limit], measures, None, seconds=1.0)
+        result = result.model_copy(update={"thresholds": tuple(map(result_of, judged))})
+        (found,) = with_spared(result, profile).thresholds
+        marked.append((found.state, found.is_spared))
+    assert marked == [("not measured", True), ("unknown", False), ("failed", False)]
+
+
+def test_a_plan_of_a_suite_says_beforehand_where_nothing_is_measured_and_what_carries_it() -> None:
+    """Five seconds of ghostpass were said to pass, and ended the suite as unknown."""
+    suite = Suite.model_validate({"title": "", "steps": [{"profile": "baseline", "duration_s": 60.0}]})
+    shown = " ".join(render_plan(plan_suite("s", suite, [GHOSTPASS], {}, shorten=8.0)).split())
+    assert "1 ghostpass baseline is so short that none of its limits is measured: it ends as unknown" in shown
+    assert "With --shorten 2 one is." in shown
+    assert "passes though these are not measured" not in shown
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_each_run_of_the_shipped_suites_is_long_enough_to_measure_something(system: System) -> None:
+    for name in ("ci", "quick", "full"):
+        runs = plan_suite(name, load_suite(name, {}), [system], {}, shorten=1.0).runs
+        assert [each.profile_name for each in runs if each.carried_by is not None] == [], name

@@ -136,6 +136,10 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             ("2026-01-17 18", 1, 1, "whatsapp", 2, 2),
         ),
     ),
+    "inbox/nearly-full-windows": (
+        {"now": datetime(2026, 1, 17, 18, 30, tzinfo=UTC)},
+        rows("hour member_id channel", ("2026-01-17 18", 1, "whatsapp"), ("2026-01-17 18", 2, "email")),
+    ),
     "inbox/plans": (
         {},
         rows(

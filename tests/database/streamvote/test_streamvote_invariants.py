@@ -1,5 +1,6 @@
 """What is particular about the invariants of streamvote, and the answers of its queries; see also test_invariants.py."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -110,6 +111,10 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "streamvote/streamer-takings": (
         {},
         rows("streamer_id name vote_count wallet_count taken_stars", (1, "misty", 2, 1, 10)),
+    ),
+    "streamvote/open-windows": (
+        {"now": datetime(2026, 1, 17, 18, 8, 5, tzinfo=UTC)},
+        rows("rate_window_id wallet_id", (2, 2), (3, 3)),
     ),
     "streamvote/unfinished-invoices": (
         {},
