@@ -76,7 +76,7 @@ class RunAdvanced(Event):
         operations: of each operation, so far.
         recent: of each operation, over the last ten seconds; a percentile of fewer calls than it needs is None.
         recent_of_all: the same of all operations together.
-        calls_per_s: in the last second.
+        calls_per_s: since the sample before the last; when no more are drawn, while they were.
     """
 
     phase: str

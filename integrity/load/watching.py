@@ -58,6 +58,7 @@ class Watching:
         self._rss_mb = rss_mb
         self._look = look
         self._started_at = 0.0
+        self._sampled_at_s = self._calls_per_s = 0.0
 
     def start(self) -> None:
         """Count the run's seconds from now."""
@@ -78,12 +79,16 @@ class Watching:
         self.elapsed_s = elapsed_s
         self.sample()
         self.phase = "finishing"
+        # Of the whole run from now on: since the last sample there was hardly any time, and nothing more is drawn.
+        self._calls_per_s = self._measures.calls_sampled / elapsed_s if elapsed_s else 0.0
 
     def sample(self) -> None:
         """Take a sample."""
         elapsed_s = asyncio.get_running_loop().time() - self._started_at
         sample = self._measures.sample(elapsed_s, at_us=self._clock.now_us(), rss_mb=self._rss_mb())
         self._append(sample)
+        since_s, self._sampled_at_s = elapsed_s - self._sampled_at_s, elapsed_s
+        self._calls_per_s = sample.calls / since_s if since_s > 0 else 0.0
         # The operations are in the file; what is kept here is read for trends.
         self.samples.append(sample.model_copy(update={"operations": {}}))
 
@@ -95,7 +100,7 @@ class Watching:
             phase=phase,
             elapsed_s=self.elapsed_s or asyncio.get_running_loop().time() - self._started_at,
             duration_s=self._duration_s,
-            calls_per_s=measures.calls_in_last_sample / SAMPLE_S,
+            calls_per_s=self._calls_per_s,
             operations=measures.counts(),
             recent={name: known_percentiles(each) for name, each in recent_ms.items()},
             recent_of_all=known_of_all(recent_ms),

@@ -131,8 +131,7 @@ class Measures:
         self.operations: dict[str, OperationMeasure] = {}
         self.is_drawn = False
         """No more calls are drawn."""
-        self.calls_in_last_sample = 0
-        self._calls_sampled = 0
+        self.calls_sampled = 0
         self._faults_sampled = 0
 
     def of(self, operation: str) -> OperationMeasure:
@@ -159,14 +158,14 @@ class Measures:
             at_us: on the clock of calls; rss_mb: of the generator.
         """
         calls = sum(measure.calls for measure in self.operations.values())
-        self.calls_in_last_sample, self._calls_sampled = calls - self._calls_sampled, calls
+        calls_new, self.calls_sampled = calls - self.calls_sampled, calls
         new = [measure.unsampled_ms for measure in self.operations.values()]
         faults = sum(measure.faults for measure in self.operations.values())
         faults_new, self._faults_sampled = faults - self._faults_sampled, faults
         return RunSample(
             at_us=at_us,
             elapsed_s=round(elapsed_s, 3),
-            calls=self.calls_in_last_sample,
+            calls=calls_new,
             faults=faults_new,
             p95_ms=percentiles(np.concatenate(new) if new else [])["p95_ms"],
             operations={name: _sample(measure) for name, measure in self.operations.items()},

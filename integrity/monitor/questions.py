@@ -103,16 +103,24 @@ def _versions(question: MonitorQuestion) -> str:
 
 
 def is_own(statement: str) -> bool:
-    """Return whether a statement, as a server keeps it, is a question of a monitor."""
-    return " ".join(_HEADER.sub("", statement).split()).startswith(_own_beginnings())
+    """Return whether a statement, as a server keeps it, cut after TEXT_MOST letters, is a question of a monitor."""
+    flat = _flat(statement)
+    is_cut = len(statement) >= TEXT_MOST
+    return any(flat.startswith(own) or (is_cut and own.startswith(flat)) for own in _own_beginnings())
+
+
+def _flat(text: str) -> str:
+    return " ".join(_HEADER.sub("", text).split())
 
 
 @cache
 def _own_beginnings() -> tuple[str, ...]:
     """Return how the questions begin, up to the first constant: the server keeps none, and not the comments before."""
-    flat = (" ".join(_HEADER.sub("", question.text.decode()).split()) for question in QUESTIONS)
-    return tuple(_CONSTANT.split(text, maxsplit=1)[0] for text in flat)
+    return tuple(_CONSTANT.split(_flat(question.text.decode()), maxsplit=1)[0] for question in (FACTS, *QUESTIONS))
 
+
+TEXT_MOST = 300
+"""Of a statement: queries/monitor/statements.sql cuts it there."""
 
 _HEADER = re.compile(r"^--.*\n", re.MULTILINE)
 _CONSTANT = re.compile(r"'|\b\d")
