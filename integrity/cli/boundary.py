@@ -118,6 +118,7 @@ class Boundary:
     def _report(self, error: BaseException) -> str:
         """Return what somebody needs who is to find the cause; no password is in it."""
         from integrity.engines.target import mask
+        from integrity.masking import mask_tokens
 
         text = "".join(traceback.format_exception(error))
         secrets = sorted(_secrets(self.words), key=len, reverse=True)
@@ -127,7 +128,7 @@ class Boundary:
             "",
             text,
         ]
-        masked = mask("\n".join(lines))
+        masked = mask_tokens(mask("\n".join(lines)))
         for secret in secrets:
             masked = masked.replace(secret, "***")
         return masked

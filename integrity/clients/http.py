@@ -9,6 +9,7 @@ somebody whom nobody named.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from integrity.history import Outcome, Returned
 from integrity.http.answer import Unanswered
 from integrity.http.connection import TIMEOUT_S, HttpConnection, RawAnswer
 from integrity.http.origin import Origin
+from integrity.masking import mask_reply, mask_tokens
 from integrity.operation import Ok, Operation, Reply, Request, Rows, Steps, Unavailable
 from integrity.systems.system import System
 from integrity.value import Value
@@ -215,7 +217,7 @@ class HttpCarrier:
             return _unknown(f"{describe(answer)}: it does not say {lacks}")
         if push is not None and events:
             push(events)
-        return returned
+        return returned if returned.reply is None else replace(returned, reply=mask_reply(returned.reply))
 
     def _find_lacking(self, operation: str, reply: Mapping[str, Any]) -> str:
         """Return what a reply must say and does not: the key of what the call made; empty: nothing."""
@@ -249,7 +251,7 @@ async def _play(steps: Steps, request: AskOutside, answered: Callable[[], None] 
 
 def describe(answer: RawAnswer) -> str:
     """Return an answer in a few words: its status, and the beginning of what it says."""
-    text = " ".join(answer.body[:400].decode(errors="replace").split())
+    text = mask_tokens(" ".join(answer.body[:4_000].decode(errors="replace").split()))[:400]
     return f"HTTP {answer.status} ({quote(text)})" if text else f"HTTP {answer.status}"
 
 

@@ -25,13 +25,14 @@ from integrity.http.origin import Origin, find_origin, listed_hosts, read_origin
 from integrity.live_keys import check_no_live_keys, texts_of
 from integrity.load.asked import USERS_VARIABLE
 from integrity.load.profile import Profile
+from integrity.masking import SECRET_NAMES
 from integrity.project import DATABASE_VARIABLE, SETTINGS_FILE, Project
 from integrity.systems.system import System
 
 TARGETS = ("LOADTEST_BASE_URL", "API_BASE_URL")
 SERVICE_TARGET = "SUPABASE_URL"
 VENUE = "TEST_VENUE_ID"
-SECRETS = (*PASSWORD_NAMES, *API_KEY_NAMES, *SERVICE_KEY_NAMES, BYPASS_NAME, *SIGNING_NAMES)
+SECRETS = SECRET_NAMES
 OF_SCENARIOS = (
     "LOADTEST_SSE_HOLD_SECONDS", "USER_COUNTS", "SSE_HOLD_TIMES", "S2_USERS", "S3_USERS", "S4_USERS", "S4_DURATION",
     "TEST_GATEWAY_1_ID", "TEST_GATEWAY_2_ID",

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from integrity.load.asking import Asking, AskService, OutsideServices
 from integrity.load.client import Client, Clock
 from integrity.load.profile import Profile
 from integrity.load.share import WHOLE, Share
+from integrity.masking import mask_tokens
 from integrity.measure.calls import Measures
 from integrity.operation import Operation, Rows
 from integrity.systems.service import Delivery
@@ -188,6 +189,8 @@ class Caller:
             raise
         finally:
             del self._in_flight[carrier]
+        if returned.error:  # others wrote it
+            returned = replace(returned, error=mask_tokens(returned.error))
         returned_at_us = call.returned_at_us = self.clock.now_us()
         call.outcome, call.reply = returned.outcome, returned.reply
         call.error, call.attempts = returned.error, returned.attempts

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from integrity.engines.target import mask
+from integrity.masking import mask_tokens
 from integrity.monitor.limits import CRITICAL, WARN
 from integrity.monitor.sample import LogSample
 
@@ -132,7 +133,7 @@ class LogWatch:
             found["counts"][name] = found["counts"].get(name, 0) + 1
             shown = self._shown[name]
             if len(shown) < EXAMPLES_MOST:
-                text = mask(line.decode(errors="replace")).strip()[:EXAMPLE_LENGTH]
+                text = mask_tokens(mask(line.decode(errors="replace"))).strip()[:EXAMPLE_LENGTH]
                 alike = _VARIABLE.sub("0", text)  # times and numbers tell no two of them apart
                 if alike not in shown:
                     shown.add(alike)

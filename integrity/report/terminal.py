@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from integrity.errors import OutputError
+from integrity.masking import mask_spelt
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,6 +140,7 @@ def _safe(text: str) -> str:
         from integrity.engines.target import mask
 
         text = mask(text)
+    text = mask_spelt(text)
     return name_database(visible(text))
 
 

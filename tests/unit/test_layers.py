@@ -34,6 +34,7 @@ LAYERS = (
         "value",
         "verdict",
         "live_keys",
+        "masking",
         "exit_codes",
         "events",
         "numbers",
