@@ -41,7 +41,7 @@ from integrity.measure.effects import describe_effects
 from integrity.measure.trends import find_watched_slopes
 from integrity.monitor.limits import read_limits
 from integrity.monitor.sampler import Monitor
-from integrity.monitor.summary import summarize_until
+from integrity.monitor.summary import named_apart, summarize_until
 from integrity.monitor.watched import WatchedApplication
 from integrity.runs.app import find_app_version
 from integrity.runs.files import MONITOR_FILE
@@ -198,7 +198,9 @@ def _carry_out(
         )
         watched = find_watched_slopes(monitor.read_samples()) if result.watches_trends else ()
         slopes = (*result.slopes, *watched)
-        result = result.model_copy(update={"monitor": monitor.summary, "slopes": slopes})
+        result = result.model_copy(
+            update={"monitor": named_apart(monitor.summary, workload.system.schemas), "slopes": slopes}
+        )
         folder.write_result(result)
         yield work.watching.advanced("storing")
     except AuditError as error:

@@ -1,9 +1,11 @@
 """A summary of samples: peaks and rates in figures, what was looked at and what could not be. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from integrity.database.made import OURS
 from integrity.monitor.blocking import draw
 from integrity.monitor.findings import Alert, MonitorFacts, find_alerts
 from integrity.monitor.log_summary import LogSummary, sum_up_logs
@@ -49,13 +51,19 @@ class TableSummary:
 
 @dataclass(frozen=True, slots=True)
 class StatementSummary:
-    """How often a statement was called, and how long that took; share: of the time of all statements meanwhile."""
+    """How often a statement was called, and how long that took.
+
+    Args:
+        share: of the time of all statements meanwhile.
+        names: the schema that it names, where a run's calls work in others; empty: it does not. See `named_apart`.
+    """
 
     statement: str
     calls: int
     total_ms: float
     mean_ms: float
     share: float
+    names: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,23 @@ def summarize(facts: MonitorFacts, samples: Sequence[Sample]) -> MonitorSummary:
 def summarize_until(facts: MonitorFacts, samples: Sequence[Sample], *, until_s: float) -> MonitorSummary:
     """Return what the samples of its first seconds come to."""
     return summarize(facts, [sample for sample in samples if sample["elapsed_s"] <= until_s])
+
+
+_NAMED = re.compile(r'\b(?:from|join|into|update|only|using)\s+"?(\w+)"?\."?\w', re.IGNORECASE)
+
+
+def named_apart(summary: MonitorSummary, schemas: Collection[str]) -> MonitorSummary:
+    """Return the summary of a run whose calls work in these schemas, with the mark on statements that name others alone.
+
+    Since version 18 PostgreSQL counts statements that are the same but for their tables' schemas as one, and keeps the text
+    of the first: a run's own inserts stand under the name of a table that it never touched.
+    """
+
+    def apart(row: StatementSummary) -> StatementSummary:
+        named = dict.fromkeys(_NAMED.findall(row.statement))
+        return row if not named or named.keys() & {*schemas, OURS} else replace(row, names=next(iter(named)))
+
+    return replace(summary, statements=tuple(map(apart, summary.statements)))
 
 
 def _database(samples: Sequence[Sample]) -> DatabaseSummary:

@@ -10,7 +10,7 @@ from integrity.monitor.processes import OWN, SERVER
 from integrity.monitor.sampler import MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary, ProcessSummary
 from integrity.numbers import counted
-from integrity.report.layout import lay_table
+from integrity.report.layout import fold, lay_table
 from integrity.report.terminal import write_json, write_note, write_result
 from integrity.report.values import printable
 from integrity.report.values import show as show_value
@@ -117,7 +117,17 @@ def render_statements(summary: MonitorSummary) -> str:
         [show(row.share, "share"), f"{row.calls:,}", f"{row.mean_ms:.2f}", show_value(row.statement, width=90)]
         for row in summary.statements
     ]
-    return _table(rows, ["share of time", "calls", "mean ms", "statement"], "right", last="left") if rows else ""
+    if not rows:
+        return ""
+    table = _table(rows, ["share of time", "calls", "mean ms", "statement"], "right", last="left")
+    named = [row.names for row in summary.statements if row.names]
+    return f"{table}\n{fold(_NAMED_APART.format(', '.join(dict.fromkeys(named))))}" if named else table
+
+
+_NAMED_APART = (
+    "What names {} is of this run's own tables of that name, or of whoever else works there: PostgreSQL counts statements "
+    "that differ by schema alone as one, and keeps the text of the first."
+)
 
 
 def _figures(summary: MonitorSummary) -> str:

@@ -14,11 +14,11 @@ from integrity.monitor.questions import QUESTIONS, STATEMENTS, TEXT_MOST, is_own
 from integrity.monitor.sample import DatabaseSample, ProcessSample, Sample
 from integrity.monitor.sample_file import read_file
 from integrity.monitor.sampler import Monitor
-from integrity.monitor.summary import summarize
+from integrity.monitor.summary import named_apart, summarize
 from integrity.project import find_project
 from integrity.reference.streamvote.system import STREAMVOTE
 from integrity.registry import SYSTEMS
-from integrity.report.monitor_text import render_monitor
+from integrity.report.monitor_text import render_monitor, render_statements
 from integrity.systems.planned_limit import PlannedLimit
 from integrity.systems.system import System
 
@@ -375,6 +375,26 @@ def test_statements_are_told_with_their_share_of_the_time_and_the_monitors_own_a
         ("update wallets", 20, 15.0, 0.75),
         ("insert into entries", 4, 25.0, 0.25),
     ]
+
+
+def test_a_statement_that_names_the_table_of_another_system_is_said_to_be_of_a_run_s_own() -> None:
+    """Since version 18 the same insert into tables of one name is one statement, under the name of the first."""
+    texts = (
+        "insert into ghostpass.entries (account) values ($1)",
+        'update only "safebox".wallets set x = $1',
+        "select 1 from integrity.runs",
+        "select extract(epoch from $1)",
+        "select 1 from safebox.a join ghostpass.b using (id)",
+    )
+    rows = [{"statement_id": each, "calls": 1, "total_ms": 1.0, "row_count": 0, "statement": each} for each in texts]
+    samples: list[Sample] = [
+        {"at_us": 0, "elapsed_s": float(at_s), "database": {"statements": kept}} for at_s, kept in enumerate(([], rows))
+    ]
+    seen = summarize({}, samples)
+    told = named_apart(seen, ["safebox"])
+    assert {each.statement[:12]: each.names for each in told.statements if each.names} == {"insert into ": "ghostpass"}
+    assert "What names ghostpass is of this run's own tables of that name" in render_statements(told)
+    assert "What names" not in render_statements(seen)
 
 
 def test_each_question_of_a_monitor_is_known_as_its_own_however_the_server_keeps_it() -> None:
