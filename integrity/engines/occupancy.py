@@ -13,9 +13,12 @@ from datetime import datetime
 from integrity.engines.hold import Hold
 from integrity.engines.target import Target
 from integrity.errors import DatabaseError
+from integrity.numbers import counted
 from integrity.typed import typed
 
 RUN = "run "
+NAMED_MOST = 4
+"""So many others are named beside the first; the rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,28 @@ def refuse(target: Target, occupants: Sequence[Occupant], why: str = "") -> Data
     """
     first = next((each for each in occupants if each.who.startswith(RUN)), occupants[0])
     since = f", started {first.since.astimezone():%Y-%m-%d %H:%M:%S}" if first.since else ""
-    place = f" in {first.database}" if first.database not in ("", target.engine.database_name(target.url)) else ""
+    others = [f"{_named(each)}{_place(target, each)}" for each in occupants if each is not first]
+    more = f" and {counted(len(others) - NAMED_MOST, 'other')}" if len(others) > NAMED_MOST else ""
+    beside = f", beside {', '.join(others[:NAMED_MOST])}{more}" if others else ""
     because = f", and {why}" if why else ""
+    place = _place(target, first)
     if first.who.startswith(RUN):
         return DatabaseError(
-            f"{target}: a run works there{place}: {first.who.removeprefix(RUN)}{since}{because}",
+            f"{target}: a run works there{place}: {first.who.removeprefix(RUN)}{since}{beside}{because}",
             hint=f"End it first: {typed('stop')}",
         )
-    what = f"integrity {first.who}" if first.who else "another command"
     return DatabaseError(
-        f"{target}: {what} works there{place}{since}{because}", hint="Wait until it has ended, then try again."
+        f"{target}: {_named(first)} works there{place}{since}{beside}{because}",
+        hint=f"Wait until {'they have' if others else 'it has'} ended, then try again.",
     )
+
+
+def _named(occupant: Occupant) -> str:
+    if occupant.who.startswith(RUN):
+        return f"the {occupant.who}"
+    return f"integrity {occupant.who}" if occupant.who else "another command"
+
+
+def _place(target: Target, occupant: Occupant) -> str:
+    """Return in which database it works, where that is not the one that is meant."""
+    return f" in {occupant.database}" if occupant.database not in ("", target.engine.database_name(target.url)) else ""

@@ -1,5 +1,6 @@
 """While somebody works in a database, nobody drops or replaces it from under them, and says who it is."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -69,6 +70,39 @@ def test_several_work_together_and_a_seed_may_be_added_to(venue: Target) -> None
         hold.rename("run three")
         seed(venue, Mode.APPEND)
     drop_schemas(venue)
+
+
+def test_all_who_work_there_are_named_and_nobody_who_has_left_or_is_dead(venue: Target) -> None:
+    """Of three servers one was named; on SQLite it was who had come last, though it had ended."""
+
+    def refusal() -> str:
+        with pytest.raises(DatabaseError) as refused:
+            drop_schemas(venue)
+        return str(refused.value).partition("\n")[0]
+
+    with occupy(venue, "serve ghostpass", is_exclusive=False), occupy(venue, "serve inbox", is_exclusive=False) as hold:
+        hold.rename("serve safebox")
+        assert re.search(r"integrity serve ghostpass works there, started [^,]+, beside integrity serve safebox", refusal())
+        with occupy(venue, "run three", is_exclusive=False):
+            told = refusal()
+            assert re.search(r"a run works there: three, started", told)
+            assert told.endswith("beside integrity serve ghostpass, integrity serve safebox")
+            killed = [sys.executable, "-c", HOLDING.format(url=venue.text)]
+            with subprocess.Popen(killed, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                assert "seed killed" in refusal()
+                process.kill()
+        wait_until(lambda: refusal().endswith("beside integrity serve safebox"))
+
+
+HOLDING = """
+from integrity.engines.target import Target
+from integrity.engines.occupancy import occupy
+with occupy(Target.parse({url!r}), "seed killed", is_exclusive=False):
+    print("held", flush=True)
+    input()
+"""
 
 
 def test_nobody_begins_while_somebody_drops(venue: Target) -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +14,28 @@ from integrity.engines.target import Target
 
 
 class _File(Hold):
-    """A lock file that is held."""
+    """A lock file that is held. It is told who comes and who goes, as others may hold it longer than we do."""
 
     def __init__(self, descriptor: int, target: Target, path: Path) -> None:
         self._descriptor = descriptor
         self._target = target
         self._path = path
-        self._told: list[str] = []
+        self._name = f"{os.getpid()}/{descriptor}"
+        self._since = datetime.now(UTC).isoformat()
 
     def rename(self, who: str) -> None:
-        said = json.dumps({"who": who, "pid": os.getpid(), "since": datetime.now(UTC).isoformat()})
-        self._told.append(said)
+        self._tell(who)
+
+    def leave(self) -> None:
+        """Say that we work there no longer; the last removes the file."""
+        with suppress(OSError):  # others hold it still, or the folder is gone
+            self._tell("")
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._path.unlink()
+        os.close(self._descriptor)
+
+    def _tell(self, who: str) -> None:
+        said = json.dumps({"hold": self._name, "who": who, "pid": os.getpid(), "since": self._since})
         os.write(self._descriptor, f"{said}\n".encode())
 
     @contextmanager
@@ -33,8 +44,8 @@ class _File(Hold):
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            said = _last_said(self._path, self._target.file.name, but=self._told)
-            raise refuse(self._target, [said], why) from None
+            occupants = _find_occupants(self._path, self._target.file.name, but=self._name)
+            raise refuse(self._target, occupants, why) from None
         try:
             yield
         finally:
@@ -49,15 +60,12 @@ def occupy(target: Target, who: str, *, is_exclusive: bool) -> Iterator[Hold]:
         descriptor = _lock_file(target, path, is_exclusive=is_exclusive)
     except OSError as error:
         raise target.unreachable(error) from None
+    hold = _File(descriptor, target, path)
     try:
-        hold = _File(descriptor, target, path)
         hold.rename(who)
         yield hold
     finally:
-        with suppress(OSError):  # others hold it still, or the folder is gone
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-        os.close(descriptor)
+        hold.leave()
 
 
 def _lock_file(target: Target, path: Path, *, is_exclusive: bool) -> int:
@@ -70,20 +78,36 @@ def _lock_file(target: Target, path: Path, *, is_exclusive: bool) -> int:
                 if os.fstat(descriptor).st_ino == path.stat().st_ino:
                     return descriptor
         except BlockingIOError:
-            occupant = _last_said(path, target.file.name)
+            occupants = _find_occupants(path, target.file.name)
             os.close(descriptor)
-            raise refuse(target, [occupant]) from None
+            raise refuse(target, occupants) from None
         os.close(descriptor)
 
 
-def _last_said(path: Path, database: str, but: Sequence[str] = ()) -> Occupant:
-    """Return who came last, as the lock file says it.
+def _find_occupants(path: Path, database: str, but: str = "") -> list[Occupant]:
+    """Return who works there, who came first first: who said so, has not said that it left, and whose process lives.
 
     Args:
-        but: lines of who is not meant.
+        but: the hold that is not meant.
     """
     try:
-        said = json.loads(next(line for line in reversed(path.read_text().splitlines()) if line not in but))
-        return Occupant(said["who"], datetime.fromisoformat(said["since"]), database)
-    except (OSError, StopIteration, ValueError, KeyError, TypeError):
-        return Occupant("", None, database)
+        said = [json.loads(line) for line in path.read_text().splitlines()]
+        last = {each["hold"]: each for each in said}
+        found = [
+            Occupant(each["who"], datetime.fromisoformat(each["since"]), database)
+            for hold, each in last.items()
+            if each["who"] and hold != but and _is_alive(each["pid"])
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = []  # the last has just removed it, or somebody else's hand was at it
+    return found or [Occupant("", None, database)]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
