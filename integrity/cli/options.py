@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from integrity.cli.boundary import Boundary
+from integrity.cli.number_types import Integer
 from integrity.errors import UsageError, quote
+from integrity.numbers import PROCESSES_MOST
 from integrity.typed import note_given
 
 if TYPE_CHECKING:
@@ -163,6 +165,16 @@ def asked_options(command: Command) -> Command:
     for option in reversed(options):
         made = option(made)
     return made
+
+
+def process_count_option(command: Command) -> Command:
+    """--processes N; the command gets process_count."""
+    return click.option(
+        "--processes",
+        "process_count",
+        type=Integer(1, PROCESSES_MOST),
+        help="Share the clients among so many processes; default: 1.",
+    )(command)
 
 
 def application_options(command: Command) -> Command:

@@ -16,6 +16,7 @@ from integrity.cli.options import (
     json_option,
     open_project,
     open_target,
+    process_count_option,
     project_option,
     test_database_option,
 )
@@ -24,7 +25,6 @@ from integrity.numbers import (
     CONNECTIONS_MOST,
     FACTOR_LEAST,
     FACTOR_MOST,
-    PROCESSES_MOST,
     RATE_LEAST,
     RATE_MOST,
 )
@@ -76,12 +76,7 @@ if TYPE_CHECKING:
     metavar="URL",
     help="Ask a server over HTTP instead of the database: this machine's, or a target of integrity.toml.",
 )
-@click.option(
-    "--processes",
-    "process_count",
-    type=Integer(1, PROCESSES_MOST),
-    help="Share the clients among so many processes; default: 1.",
-)
+@process_count_option
 @environment_option
 @application_options
 @database_option

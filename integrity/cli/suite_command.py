@@ -2,23 +2,29 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from integrity.cli.known_names import SUITE
 from integrity.cli.number_types import SEED, NumberType
 from integrity.cli.options import (
+    application_options,
     database_option,
     environment_option,
     json_option,
     open_project,
     open_target,
+    process_count_option,
     project_option,
     test_database_option,
 )
 from integrity.exit_codes import ExitCode
 from integrity.numbers import FACTOR_LEAST, FACTOR_MOST
 from integrity.report.terminal import write_note, write_result
+
+if TYPE_CHECKING:
+    from integrity.monitor.watched import WatchedApplication
 
 
 @click.command(name="suite")
@@ -37,8 +43,10 @@ from integrity.report.terminal import write_note, write_result
 @click.option("--seed", type=SEED, help="Of every random choice; default: a new one.")
 @click.option("--target", "over", metavar="URL", help="Ask a server over HTTP instead of the database, as run does.")
 @click.option("--venue", metavar="ID", help="Refuse a server that is of another venue.")
+@process_count_option
 @click.option("--plan", "is_plan", is_flag=True, help="Say what would be run and how long it takes; run nothing.")
 @environment_option
+@application_options
 @database_option
 @project_option
 @test_database_option
@@ -52,6 +60,8 @@ def command(
     seed: int | None,
     over: str | None,
     venue: str | None,
+    process_count: int | None,
+    watched: "WatchedApplication",
     is_plan: bool,
     database: str | None,
     project_folder: Path,
@@ -72,13 +82,14 @@ def command(
     project = open_project(project_folder)
     chosen = choose(project, name, system_names=system_names)
     target = None if is_plan and chosen.systems else open_target(project, database)
-    planned = plan(project, chosen, target, shorten=shorten, bug_name=bug_name, environment=os.environ)
+    count = process_count or 1
+    planned = plan(project, chosen, target, shorten=shorten, bug_name=bug_name, processes=count, environment=os.environ)
     if is_plan or target is None:
         write_result(render_plan(planned))
         return ExitCode.OK
     write_note(render_plan(planned))
     goes_to = SuiteTarget(over, venue, os.environ)
-    job = play(planned, target, project, seed=seed, test_database=test_database, goes_to=goes_to)
+    job = play(planned, target, project, seed=seed, test_database=test_database, goes_to=goes_to, watched=watched)
     with show_progress() as progress:
         ended = listen(job, progress, write_notes)
     write_suite(ended.record, ended.file, is_json=is_json)

@@ -25,8 +25,10 @@ from integrity.load.faulting import PlannedFaults, find_unmet_need
 from integrity.load.over_http import asked_over_http
 from integrity.load.profile import Profile
 from integrity.load.request import EndedRun
+from integrity.load.shards.sharing import check_sharing
 from integrity.load.suite import Planned, PlannedSuite, Suite, load_suite, plan_suite, suite_names
 from integrity.load.workload import Workload
+from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.numbers import counted
 from integrity.project import Project
 from integrity.registry import Registry, shipped_suites
@@ -120,6 +122,7 @@ def plan(
     *,
     shorten: float = 1.0,
     bug_name: str | None = None,
+    processes: int = 1,
     environment: Mapping[str, str] = {},
 ) -> PlannedSuite:
     """Return the runs of what was chosen.
@@ -128,10 +131,12 @@ def plan(
         target: None is enough where systems were named.
         shorten: by which every length is divided, at the same rates.
         bug_name: planted in every run, of the one system.
+        processes: that share the calls of each run.
         environment: whose variables the profiles name.
 
     Raises:
-        UsageError: no system, one that lacks a profile of the suite, or a bug that is not the one system's.
+        UsageError: no system, one that lacks a profile of the suite, a bug that is not the one system's, or so many
+            processes cannot share what a profile has.
     """
     systems = chosen.systems or _systems_in(target, project)
     bug = _find_bug(bug_name, systems) if bug_name is not None else None
@@ -143,7 +148,12 @@ def plan(
 
     profiles = project.settings.profiles
     planned = plan_suite(chosen.name, chosen.suite, systems, profiles, shorten=shorten, given_to=given_to)
-    return replace(planned, bug=bug)
+    for each in planned.runs:
+        try:
+            check_sharing(each.system, each.profile, processes)
+        except UsageError as error:
+            raise UsageError(f"{each.system.name} {each.profile_name}: {error.message}", hint=error.hint) from None
+    return replace(planned, bug=bug, processes=processes)
 
 
 def _systems_in(target: Target | None, project: Project) -> Sequence[System]:
@@ -174,6 +184,7 @@ def play(
     seed: int | None = None,
     test_database: str | None = None,
     goes_to: SuiteTarget = TO_THE_DATABASE,
+    watched: WatchedApplication = NOTHING_WATCHED,
 ) -> Job[EndedSuite]:
     """Make the runs in their order, until all are made or one is interrupted; return what came of them.
 
@@ -181,6 +192,7 @@ def play(
         seed: of the first run, the next one's is one more; None: a new one.
         test_database: as guard takes it.
         goes_to: where its calls go.
+        watched: meanwhile, of an application; what becomes of it between two runs is told by the second.
 
     Raises:
         UsageError: what a run is to break is not to be had here; none is begun then.
@@ -194,24 +206,28 @@ def play(
     found = dict(before)
     steps: list[SuiteStep] = []
     shortfalls: set[Shortfall] = set()
-    for number, each in enumerate(planned.runs):
-        yield Noted(f"\n[{number + 1}/{len(planned.runs)}] {each.system.name} {each.profile_name}")
-        chosen = ChosenRun(
-            system=each.system,
-            profile_name=each.profile_name,
-            profile=each.profile,
-            faults=windows_of(each.profile),
-            bug=planned.bug,
-            origin=server.origin if (server := servers[each.system.name]) is not None else None,
-            venue=goes_to.of_venue,
-            notes=each.notes,
-        )
-        ended = yield from run(chosen, target, project, seed=seed + number, test_database=test_database)
-        step, fell_short = yield from _judge(ended, each, target, project, found)
-        steps.append(step)
-        shortfalls |= fell_short
-        if step.state == "interrupted":
-            break
+    with watched.over_runs() as application:
+        for number, each in enumerate(planned.runs):
+            yield Noted(f"\n[{number + 1}/{len(planned.runs)}] {each.system.name} {each.profile_name}")
+            server = servers[each.system.name]
+            chosen = ChosenRun(
+                system=each.system,
+                profile_name=each.profile_name,
+                profile=each.profile,
+                faults=windows_of(each.profile),
+                bug=planned.bug,
+                origin=server.origin if server is not None else None,
+                processes=planned.processes,
+                venue=goes_to.of_venue,
+                notes=each.notes,
+            )
+            of_run = run(chosen, target, project, seed=seed + number, test_database=test_database, watched=application)
+            ended = yield from of_run
+            step, fell_short = yield from _judge(ended, each, target, project, found)
+            steps.append(step)
+            shortfalls |= fell_short
+            if step.state == "interrupted":
+                break
     record = SuiteRecord(
         suite=planned.name,
         seed=seed,

@@ -80,6 +80,7 @@ class PlannedSuite:
     Args:
         shorten: by which every length is divided.
         bug: planted in each; None: the sound system.
+        processes: that share the calls of each.
     """
 
     name: str
@@ -87,6 +88,7 @@ class PlannedSuite:
     shorten: float
     runs: tuple[Planned, ...]
     bug: Bug | None = None
+    processes: int = 1
 
 
 def suite_names(declared: Mapping[str, Mapping[str, Any]]) -> list[str]:

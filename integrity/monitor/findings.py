@@ -277,7 +277,7 @@ def _ends(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], *, is_na
     """Yield what became of a process that did not last; one that is named was there when it was named."""
     source = "our own: it is to be there"
     changes = [
-        (at_s, before["pid"], after["pid"])
+        (at_s, after.get("was_pid", before["pid"]), after["pid"])
         for (_, before), (at_s, after) in pairwise([(0.0, {**series[0][1], "restarts": 0}), *series])
         if after.get("restarts", 0) > before.get("restarts", 0)
     ]
@@ -289,7 +289,7 @@ def _ends(name: str, series: Sequence[tuple[float, Mapping[str, Any]]], *, is_na
         sentence = f"process {name} (pid {was}) had ended and was started anew {often}at {first_s:.0f} s, as pid {pids}"
         yield Alert(CRITICAL, "process-restarted", name, sentence, count, 0, first_s, source)
     series = series[-1:] if changes else series  # the ends between are told already
-    ended = [(at_s, process["pid"]) for at_s, process in series if not process["is_alive"]]
+    ended = [(at_s, each["pid"]) for at_s, each in series if not each["is_alive"] and not each.get("was_gone")]
     if ended and (is_named or len(ended) < len(series)):
         at_s, pid = ended[0]
         sentence = f"process {name} (pid {pid}) had ended at {at_s:.0f} s"

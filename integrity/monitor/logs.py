@@ -71,6 +71,10 @@ class LogWatch:
         self._unfinished = b""
         self._shown: dict[str, set[str]] = {name: set() for name in PATTERNS}
 
+    def begin(self) -> None:
+        """Begin another watch with it, which reads on from where the one before ended and shows examples of its own."""
+        self._shown = {name: set() for name in PATTERNS}
+
     def close(self) -> None:
         os.close(self._file)
 

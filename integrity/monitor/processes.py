@@ -109,12 +109,14 @@ class _Used(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Watched:
-    """A process as it is known by now.
+class KnownProcess:
+    """A process as it is known by now; of one that is watched again and again, each watch goes on from the one before.
 
     Args:
         command: its words and its user, by which what is started in its place is known; None: nothing is.
         seen_s: when it was last seen, by the clock that the starts of processes are counted by.
+        restarts: in this watch.
+        was_gone: it had ended in an earlier watch, which told it; what is started in its place then is no restart.
     """
 
     process: Process
@@ -122,22 +124,41 @@ class _Watched:
     command: tuple[bytes, int] | None
     seen_s: float
     restarts: int = 0
+    was_gone: bool = False
+    is_begun: bool = False
+
+    @classmethod
+    def of(cls, process: Process) -> "KnownProcess":
+        """Return what is known of a process that runs now."""
+        command = _command(process.pid) if process.is_followed else None
+        return cls(process, start_mark(process.pid), command, _since_boot_s())
+
+    def begin(self) -> "KnownProcess":
+        """Return itself as the next watch begins with it."""
+        self.was_gone = self.was_gone or (self.is_begun and self.mark is None)
+        self.restarts, self.is_begun = 0, True
+        return self
 
 
 class ProcessWatch:
-    """Takes samples of processes. Used by one thread at a time."""
+    """Takes samples of processes. Used by one thread at a time.
 
-    def __init__(self, processes: Iterable[Process]) -> None:
-        self._processes: dict[str, _Watched] = {}
+    Args:
+        known: those that are watched again and again, by name; a process that is new to it is added.
+    """
+
+    def __init__(self, processes: Iterable[Process], known: dict[str, KnownProcess] | None = None) -> None:
+        self._processes: dict[str, KnownProcess] = {}
         self._last: dict[str, tuple[float, float]] = {}
         self._cores = os.cpu_count() or 1
+        known = {} if known is None else known
         for process in processes:
-            self.add(process)
+            each = known[process.name] = known.get(process.name) or KnownProcess.of(process)
+            self._processes[process.name] = each.begin()
 
     def add(self, process: Process) -> None:
         """Watch one more, in place of another of its name."""
-        command = _command(process.pid) if process.is_followed else None
-        self._processes[process.name] = _Watched(process, start_mark(process.pid), command, _since_boot_s())
+        self._processes[process.name] = KnownProcess.of(process)
         self._last.pop(process.name, None)
 
     def sample(self, *, is_full: bool) -> list[ProcessSample]:
@@ -148,14 +169,18 @@ class ProcessWatch:
         """
         return [self._sample(watched, is_full=is_full) for watched in self._processes.values()]
 
-    def _sample(self, watched: _Watched, *, is_full: bool) -> ProcessSample:
-        looked_s = _since_boot_s()
-        if watched.mark is None or start_mark(watched.process.pid) != watched.mark:
+    def _sample(self, watched: KnownProcess, *, is_full: bool) -> ProcessSample:
+        looked_s, was_pid = _since_boot_s(), watched.process.pid
+        if watched.mark is None or start_mark(was_pid) != watched.mark:
             self._follow(watched)
         process = watched.process
         found: ProcessSample = {"name": process.name, "pid": process.pid, "is_alive": False}
         if watched.restarts:
             found["restarts"] = watched.restarts
+            if process.pid != was_pid:
+                found["was_pid"] = was_pid
+        if watched.was_gone:
+            found["was_gone"] = True
         if watched.mark is None:
             return found
         watched.seen_s = looked_s
@@ -187,7 +212,7 @@ class ProcessWatch:
                 found["descriptors"], found["descriptors_share"] = count, share
         return found
 
-    def _follow(self, watched: _Watched) -> None:
+    def _follow(self, watched: KnownProcess) -> None:
         """Take what was started in place of a process that has ended for it, if anything was."""
         watched.mark = None
         pid = _find_successor(watched.command, after_s=watched.seen_s) if watched.command is not None else None
@@ -195,7 +220,8 @@ class ProcessWatch:
         if pid is None or mark is None:
             return
         watched.process, watched.mark = replace(watched.process, pid=pid), mark
-        watched.restarts += 1
+        watched.restarts += not watched.was_gone
+        watched.was_gone = False
         self._last.pop(watched.process.name, None)
 
 

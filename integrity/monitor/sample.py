@@ -41,6 +41,8 @@ class ProcessSample(TypedDict):
 
     Args:
         restarts: how often it ended so far and was started anew; left out: never.
+        was_pid: of the one that had ended, where it was started anew since the last sample.
+        was_gone: it had ended before this watch, which was told by an earlier one.
         cpu_share: of all cores, since the last sample.
         own_bytes: of its memory, what is not shared: a cache that fills is, a leak is not.
         descriptors_share: of its limit; looked at now and then.
@@ -50,6 +52,8 @@ class ProcessSample(TypedDict):
     pid: int
     is_alive: bool
     restarts: NotRequired[int]
+    was_pid: NotRequired[int]
+    was_gone: NotRequired[bool]
     processes: NotRequired[int]
     cpu_s: NotRequired[float]
     rss_bytes: NotRequired[int]

@@ -89,8 +89,10 @@ class Monitor:
         self._watch = DatabaseWatch(target) if target is not None and target.engine.has_server else None
         us = Process(OWN, os.getpid(), has_children=False, is_followed=False, others=own_others)
         own = (us,) if own_process else ()
-        self._processes = ProcessWatch((*application.processes, *own))
-        self._log_paths = application.logs
+        self._processes = ProcessWatch(application.processes, application.known)
+        for process in own:
+            self._processes.add(process)
+        self._application = application
         self._logs: list[LogWatch] = []
         self._named = [process.name for process in application.processes]
         self._file = file
@@ -127,7 +129,10 @@ class Monitor:
 
     def start(self) -> None:
         """Begin; the first sample is taken at once."""
-        for path in self._log_paths:
+        for log in self._application.open_logs or ():
+            log.begin()
+            self._logs.append(log)
+        for path in self._application.logs if self._application.open_logs is None else ():
             try:
                 self._logs.append(LogWatch(path))
             except OSError as error:
@@ -173,7 +178,7 @@ class Monitor:
         except BaseException as error:  # a mistake of ours: stop() raises it where somebody sees it
             self._crash = error
         finally:
-            for log in self._logs:
+            for log in self._logs if self._application.open_logs is None else ():
                 log.close()
             if self._watch is not None:
                 self._watch.close()

@@ -1,24 +1,42 @@
 """What of an application is watched beside a database: its processes and its logs, as whoever starts a watch names them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from stat import S_ISREG
 
 from integrity.errors import UsageError
-from integrity.monitor.processes import OWN, SERVER, Process, parse_process
+from integrity.monitor.logs import LogWatch
+from integrity.monitor.processes import OWN, SERVER, KnownProcess, Process, parse_process
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedApplication:
-    """Processes that limits on applications are held against, and files that its logs are written to."""
+    """Processes that limits on applications are held against, and files that its logs are written to.
+
+    Args:
+        known: the processes as they were when they were named, or as the last watch left them.
+        open_logs: those that one watch after the other reads on; None: each watch opens them for itself.
+    """
 
     processes: Sequence[Process] = ()
     logs: Sequence[Path] = ()
+    known: dict[str, KnownProcess] = field(default_factory=dict, compare=False, repr=False)
+    open_logs: Sequence[LogWatch] | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_empty(self) -> bool:
         return not self.processes and not self.logs
+
+    @contextmanager
+    def over_runs(self) -> "Iterator[WatchedApplication]":
+        """Yield it for several watches, one after the other: what happens between two is told by the second."""
+        with ExitStack() as stack:
+            opened = [_open_log(log) for log in self.logs]
+            for log in opened:
+                stack.callback(log.close)
+            yield replace(self, open_logs=opened)
 
 
 NOTHING_WATCHED = WatchedApplication()
@@ -45,7 +63,13 @@ def read_watched(processes: Sequence[str], logs: Sequence[Path] = ()) -> Watched
         taken.add(process.name)
     for log in logs:
         _check_log(log)
-    return WatchedApplication(watched, tuple(dict.fromkeys(logs)))
+    known = {process.name: KnownProcess.of(process) for process in watched}
+    return WatchedApplication(watched, tuple(dict.fromkeys(logs)), known)
+
+
+def _open_log(log: Path) -> LogWatch:
+    _check_log(log)
+    return LogWatch(log)
 
 
 def _check_log(log: Path) -> None:

@@ -26,7 +26,8 @@ def render_plan(planned: "PlannedSuite") -> str:
     together = _length(sum(each.length_s for each in planned.runs))
     short = f", shortened {planned.shorten:g} times" if planned.shorten != 1 else ""
     table = lay_table(rows, ["", "system", "profile", "what it is", "at most"])
-    head = f"suite {planned.name}: {planned.title}{short}; {counted(len(planned.runs), 'run')}, at most {together}"
+    shared = f", each of {counted(planned.processes, 'process', 'processes')}" if planned.processes > 1 else ""
+    head = f"suite {planned.name}: {planned.title}{short}; {counted(len(planned.runs), 'run')}{shared}, at most {together}"
     return "\n".join((fold(head), "", table, *(f"\n{fold(line)}" for line in _foreseen(planned))))
 
 

@@ -1,13 +1,17 @@
 """`integrity suite`: its plan, its runs, the audit after each, and one report."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from integrity.cli.main import main
 from integrity.database.namespace import guard
 from integrity.engines.target import Target
+from integrity.jobs.validate import validate
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
 
@@ -49,6 +53,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return ended.value.code, printed.out, printed.err
 
 
+def result_of(step: Any) -> Any:
+    return json.loads((Path(step["folder"]) / "result.json").read_bytes())
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "integrity.toml").write_text(SUITES)
@@ -64,7 +72,8 @@ def venue(database: Target) -> Target:
 def test_a_suite_runs_each_profile_and_judges_the_data_after_each(
     capsys: pytest.CaptureFixture[str], venue: Target, project: Path
 ) -> None:
-    code, out, err = run(capsys, "brief", "--seed", "5", "--json", "--database", venue.text, "--project", str(project))
+    where = ("--database", venue.text, "--project", str(project))
+    code, out, err = run(capsys, "brief", "--seed", "5", "--json", "--processes", "2", *where)
     record = json.loads(out)
     assert code == 0
     assert [(step["profile"], step["seed"], step["state"]) for step in record["steps"]] == [
@@ -73,9 +82,35 @@ def test_a_suite_runs_each_profile_and_judges_the_data_after_each(
     ]
     assert all("invariants hold" in step["audit"] for step in record["steps"])
     assert all(step["total"]["ok"] > 10 for step in record["steps"])
-    assert "suite brief: two runs; 2 runs, at most 12 s" in err
+    assert "suite brief: two runs; 2 runs, each of 2 processes, at most 12 s" in " ".join(err.split())
     (kept,) = (project / ".integrity" / "suites").iterdir()
     assert json.loads(kept.read_bytes())["steps"] == record["steps"]
+    assert [result_of(step)["processes"] for step in record["steps"]] == [2, 2]
+
+
+def test_what_becomes_of_an_application_between_two_runs_is_a_finding_of_the_second(
+    capsys: pytest.CaptureFixture[str], venue: Target, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = project / "app.log"
+    log.write_text("FATAL long ago\n")
+    app = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    def judge_and_break(*args: Any, **options: Any) -> Any:
+        app.kill()
+        app.wait()
+        with log.open("a") as lines:
+            lines.write("ERROR the application is gone\n")
+        return validate(*args, **options)
+
+    monkeypatch.setattr("integrity.jobs.suite.validate", judge_and_break)
+    watched = ("--process", f"app={app.pid}", "--log", str(log))
+    with app:
+        code, out, _ = run(capsys, "brief", *watched, "--json", "--database", venue.text, "--project", str(project))
+    steps = json.loads(out)["steps"]
+    assert (code, [step["exit_codes"][0] for step in steps]) == (4, [0, 4])
+    assert [step["critical"] for step in steps] == [[], [f"process app (pid {app.pid}) had ended at 0 s"]]
+    (of_log,) = result_of(steps[1])["monitor"]["logs"]
+    assert [(each["pattern"], each["count"]) for each in of_log["findings"]] == [("ERROR", 1)]
 
 
 def test_what_is_wrong_before_the_first_run_is_told_before_it_and_apart_from_what_the_suite_makes(
@@ -146,6 +181,8 @@ def test_a_plan_is_shown_and_nothing_run(capsys: pytest.CaptureFixture[str], pro
         (("brief",), "holds no system"),
         (("brief", "--shorten", "0"), "--shorten"),
         (("brief", "--system", "ghostpass", "--bug", "nope"), "nope"),
+        (("brief", "--system", "ghostpass", "--processes", "64"), "ghostpass smoke: --processes 64: the profile has"),
+        (("brief", "--system", "ghostpass", "--process", "app=2147483647"), "there is no process 2147483647"),
         (("brief", "--system", "ghostpass", "--system", "inbox", "--bug", "overdraw"), "a bug is one system's"),
     ],
 )

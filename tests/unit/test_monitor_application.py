@@ -86,6 +86,31 @@ def test_what_is_started_in_place_of_a_process_that_ended_is_watched_on_and_both
     assert sibling.poll() is None
 
 
+def test_over_several_runs_an_end_is_told_by_the_one_in_which_it_is_seen_and_by_no_later_one(start: Start) -> None:
+    """Runs of a suite were to find anew whom a process id means: what was started in its place was another's."""
+    first = start()
+    with read_watched([f"app={first.pid}"]).over_runs() as application:
+
+        def watched_run() -> list[tuple[str, str, str]]:
+            watch = ProcessWatch(application.processes, application.known)
+            return told(*watch.sample(is_full=False), *watch.sample(is_full=False))
+
+        assert watched_run() == []
+        end(first)  # between two runs, and so is its start
+        second = start()
+        anew = f"process app (pid {first.pid}) had ended and was started anew at 0 s, as pid {second.pid}"
+        assert watched_run() == [("critical", "process-restarted", anew)]
+        assert watched_run() == []
+        end(second)
+        last = f"process app (pid {second.pid}) had ended at 0 s"
+        assert watched_run() == [("critical", "process-ended", last)]
+        assert watched_run() == []
+        third = start()
+        assert watched_run() == []
+        end(third)
+        assert watched_run() == [("critical", "process-ended", f"process app (pid {third.pid}) had ended at 0 s")]
+
+
 def test_several_restarts_are_one_finding_with_their_number() -> None:
     moments: list[ProcessSample] = [
         {"name": "app", "pid": 41 + count, "is_alive": True, "restarts": count} for count in range(1, 6)

@@ -114,6 +114,17 @@ def test_a_watch_says_what_was_logged_and_ends_as_critical(log: Path, tmp_path: 
     assert "added: FATAL 1, ERROR 1\n  FATAL gone\n  ERROR one" in render_monitor(monitor.summary)
 
 
+def test_what_is_logged_between_two_runs_is_told_by_the_second_of_them_alone(log: Path) -> None:
+    with WatchedApplication(logs=[log]).over_runs() as application:
+        alerts = []
+        for lines in (["ERROR one"], ["FATAL between", "ERROR one"], []):
+            add(log, *lines)
+            with Monitor(None, application=application, own_process=False) as monitor:
+                pass
+            alerts.append([(alert.name, alert.value) for alert in monitor.summary.alerts])
+    assert alerts == [[("log-error", 1)], [("log-fatal", 1), ("log-error", 1)], []]
+
+
 def test_a_log_whose_end_was_not_read_is_no_pass() -> None:
     found: LogSample = {"file": "app.log", "bytes": 0, "counts": {}, "examples": {}, "error": "Permission denied"}
     sample: Sample = {"at_us": 0, "elapsed_s": 1.0, "logs": [found]}
