@@ -100,6 +100,11 @@ class Server:
         return headers
 
     @property
+    def signs_webhooks(self) -> bool:
+        """Whether there is a key to sign them with."""
+        return bool(self._webhook_key)
+
+    @property
     def record_headers(self) -> dict[str, str]:
         """What its record is asked for with."""
         key = self._service_key

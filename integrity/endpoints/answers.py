@@ -138,7 +138,8 @@ def _shown(body: bytes) -> str:
 
 
 def _spell_event(event: Row) -> dict[str, Any]:
-    return {**event, "sent_at": event["sent_at"].isoformat()}
+    at = event["sent_at"]
+    return {**event, "sent_at": at.isoformat() if isinstance(at, datetime) else at}  # SQLite has moments as texts
 
 
 def _read_event(event: dict[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,32 @@
 """The job of checking a target's health: before a run, or after it."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import orjson
 from sqlalchemy import MetaData
 
+from integrity.clients.http import server_of
+from integrity.domain import Key
 from integrity.engines.target import Target
-from integrity.errors import Unreachable, UsageError
+from integrity.errors import DatabaseError, Unreachable, UsageError
 from integrity.health.after import check_after
 from integrity.health.before import check_before
 from integrity.health.check import HealthCheck
+from integrity.health.over_http import HEALTH_S, check_server
 from integrity.health.systems import ProfileNeeds, SystemNeeds
+from integrity.http.answer import Unanswered
+from integrity.http.connection import HttpConnection, RawAnswer
+from integrity.http.origin import Origin
+from integrity.jobs.plan_names import SERVICE_TARGET, TARGETS, find_target
+from integrity.load.over_http import HEALTH
 from integrity.load.profile import load_profile, profile_names
 from integrity.load.workload import Workload
 from integrity.project import Project
 from integrity.registry import Registry
+from integrity.systems.keys import read_keys
 from integrity.systems.system import System
 
 
@@ -61,6 +73,68 @@ def check(
         return check_after(target, systems, project)
     needs = {system.name: _needs_of(system, project) for system in systems}
     return check_before(target, systems, needs, is_required=expected.is_required, test_database=test_database)
+
+
+def find_over(given: str | None, environment: Mapping[str, str]) -> str | None:
+    """Return the server that is named, by an option or a variable; None: none is, and the database alone is looked at."""
+    said = (environment.get(name, "").strip() for name in (*TARGETS, SERVICE_TARGET))
+    return given if given is not None else next(filter(None, said), None)
+
+
+def check_target(
+    over: str, project: Project, system_name: str | None, target: Target | None, environment: Mapping[str, str]
+) -> tuple[list[HealthCheck], str]:
+    """Return the checks of a server that a run is to ask, and the name of its system.
+
+    Args:
+        over: its URL, or what the project calls it.
+        system_name: None: the one that it says it serves.
+        target: the database that it works on, whose rows are asked for; None: none is known.
+
+    Raises:
+        UsageError: there is no such system, it has no endpoints, or the server may not be asked.
+    """
+    registry = Registry(project)
+    name = system_name or _served_there(over, project, registry, environment)
+    system = registry.find(name) if name else registry.default
+    asked = find_target(over, project, system, environment)
+    assert asked is not None
+    if system.endpoints is None:
+        raise UsageError(
+            f"{asked.place}: {system.name} has no table of endpoints, so nobody knows what its server is asked",
+            hint="Check its database: leave it out.",
+        )
+    return check_server(server_of(asked.origin, system), system, _keys_of(target, system)), system.name
+
+
+def _served_there(over: str, project: Project, registry: Registry, environment: Mapping[str, str]) -> str | None:
+    """Return which system a server says that it serves; None: it does not say, or nobody answers."""
+    asked = find_target(over, project, registry.default, environment)
+    assert asked is not None
+    with suppress(Unanswered, orjson.JSONDecodeError, TimeoutError):
+        said = orjson.loads(asyncio.run(_ask_health(asked.origin)).body)
+        name = said.get("system") if isinstance(said, dict) else None
+        return name if isinstance(name, str) and name in registry else None
+    return None
+
+
+async def _ask_health(origin: Origin) -> RawAnswer:
+    connection = HttpConnection(origin)
+    try:
+        async with asyncio.timeout(HEALTH_S):
+            return await connection.ask("GET", HEALTH, {}, None)
+    finally:
+        connection.abort()
+
+
+def _keys_of(target: Target | None, system: System) -> Mapping[str, Sequence[Key]]:
+    """Return the keys of the rows that a server works on; none where its database cannot be asked."""
+    if target is None:
+        return {}
+    try:
+        return read_keys(target, system.on(target))
+    except (DatabaseError, UsageError):  # the database's own checks tell why
+        return {}
 
 
 def _on(target: Target, expected: ExpectedSystems) -> Iterator[System]:

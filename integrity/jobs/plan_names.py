@@ -96,7 +96,7 @@ def find_target(given: str | None, project: Project, system: System, environment
 
 
 def describe_names(
-    profile: Profile, used: Mapping[str, str], target: AskedTarget | None, environment: Mapping[str, str]
+    system: System, profile: Profile, used: Mapping[str, str], target: AskedTarget | None, environment: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield what the plans' names did: which were read, which are set and are another scenario's, which are not set.
 
@@ -113,10 +113,22 @@ def describe_names(
     if idle:
         yield f"set, and not read by this run: {', '.join(idle)}"
     if target is not None:
-        unset = [f"{name} ({why})" for name, why in _UNSET.items() if not environment.get(name)]
-        yield from _not_set(unset)
+        yield from _not_set([f"{name} ({_UNSET[name]})" for name in _of_requests(system) if not environment.get(name)])
     elif said or idle:
         yield from _not_set([name for name in profile.environment.names if not environment.get(name, "").strip()])
+
+
+def _of_requests(system: System) -> Iterator[str]:
+    """Yield the secrets that requests of the system have, as far as it asks for them."""
+    endpoints = system.endpoints
+    has = {
+        PASSWORD_NAMES[0]: endpoints is not None and endpoints.login is not None,
+        API_KEY_NAMES[0]: endpoints is not None and bool(endpoints.api_key),
+        SERVICE_KEY_NAMES[0]: endpoints is not None and bool(endpoints.api_key),
+        BYPASS_NAME: endpoints is not None and endpoints.limit is not None,
+        SIGNING_NAMES[0]: endpoints is not None and any(each.is_signed for each in endpoints.table),
+    }
+    return (name for name in _UNSET if has[name])
 
 
 def _not_set(names: Collection[str]) -> Iterable[str]:

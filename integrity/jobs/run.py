@@ -177,7 +177,7 @@ def choose(
         faults_may_overlap=faults_may_overlap,
         origin=origin,
         venue=venue if venue is not None else environment.get(VENUE, "").strip(),
-        notes=tuple(describe_names(base, said.said, target, environment)),
+        notes=tuple(describe_names(system, base, said.said, target, environment)),
     )
 
 

@@ -144,7 +144,7 @@ def plan(
     def given_to(system: System, profile: Profile) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         safe_load = partial(find_safe_users, project, profile)
         given = settings_of(NOTHING_ASKED, profile, system, environment, safe_load=safe_load)
-        return given.settings, tuple(describe_names(profile, given.said, None, environment))
+        return given.settings, tuple(describe_names(system, profile, given.said, None, environment))
 
     profiles = project.settings.profiles
     planned = plan_suite(chosen.name, chosen.suite, systems, profiles, shorten=shorten, given_to=given_to)

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from integrity.cli.main import main
+from integrity.clients.http import server_of
 from integrity.database.namespace import guard
 from integrity.domain import KeyOf, World
 from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.kinds import Kind
 from integrity.engines.target import Target
+from integrity.health.over_http import check_server
 from integrity.history import Outcome, Returned
+from integrity.http.origin import read_origin
 from integrity.reference.streamvote.system import STREAMVOTE
 from integrity.registry import SYSTEMS
 from integrity.seeds.load import Mode, seed_system
@@ -105,6 +108,10 @@ def test_every_endpoint_answers_and_what_is_wrong_is_refused_until_a_signal_ends
         told = server.ask("GET", "/metrics")[2].decode()
         is_taken = ended["POST /api/votes"][0].outcome is Outcome.OK
         assert f"votes_submitted_total {is_taken:d}\n" in told
+        checks = check_server(server_of(read_origin(server.url, place="here"), STREAMVOTE), STREAMVOTE, world.keys)
+        assert {check.name: check.state.value for check in checks} == {
+            "server": "ok", "login": "ok", "webhook": "warning", "socket /api/events/live": "ok",
+        }  # fmt: skip
         server.process.send_signal(signal.SIGTERM)
         _, words = server.process.communicate(timeout=60)
     assert server.process.returncode == 0

@@ -133,6 +133,16 @@ def test_a_client_reads_of_an_answer_how_the_call_ended(name: str, returned: Ret
         assert 1 <= int(answer.headers.get("retry-after", 1)) <= 3600
 
 
+def test_an_event_of_a_database_that_has_moments_as_texts_comes_through() -> None:
+    table = SYSTEMS["instainstru"].endpoints
+    assert table is not None
+    endpoint = next(each for each in table.table if each.has_events)
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    answer = table.encode_return(endpoint, Returned(Outcome.OK, {}, "", 1), ({"sent_at": at.isoformat()},), now_s=0)
+    events = table.decode_return(endpoint.operation, answer.status, answer.headers, answer.body)[1]
+    assert events == ({"sent_at": at},)
+
+
 def test_what_json_has_no_word_for_is_told_over_the_wire_as_a_history_tells_it() -> None:
     reply = {"at": datetime(2026, 1, 2, tzinfo=UTC), "id": UUID(int=7), "price": Decimal("9.90"), "raw": b"\1", "n": 1}
     returned = Returned(Outcome.OK, reply, "", 1)  # type: ignore[arg-type]  # bytes are SupportsBytes
