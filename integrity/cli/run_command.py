@@ -78,6 +78,7 @@ if TYPE_CHECKING:
 )
 @process_count_option
 @environment_option
+@click.option("--stations", type=int, hidden=True)  # an open socket: Locust's users ask for the calls (integrity/locust/)
 @application_options
 @database_option
 @project_option
@@ -88,6 +89,7 @@ def command(
     profile: str | None,
     seed: int | None,
     process_count: int | None,
+    stations: int | None,
     watched: "WatchedApplication",
     database: str | None,
     project_folder: Path,
@@ -101,13 +103,14 @@ def command(
     Example: integrity run hammer --system ghostpass --bug double_credit
     """
     from integrity.events import listen
-    from integrity.jobs.run import choose, run
+    from integrity.jobs.run import at_stations, choose, run
     from integrity.report.progress import write_notes
     from integrity.report.run_text import show_progress, write_headline, write_run
 
     project = open_project(project_folder)
     chosen = choose(project, profile, processes=process_count, environment=os.environ, **asked)
-    job = run(chosen, open_target(project, database), project, seed=seed, test_database=test_database, watched=watched)
+    target, elsewhere = open_target(project, database), at_stations(chosen, stations)
+    job = run(chosen, target, project, seed=seed, test_database=test_database, watched=watched, elsewhere=elsewhere)
     with show_progress() as progress:
         ended = listen(job, write_headline, write_notes, progress)
     write_run(ended.result, is_json=is_json)

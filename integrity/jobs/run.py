@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from socket import socket
 from typing import Any
 
 from integrity.clients.http import server_of
@@ -20,11 +21,12 @@ from integrity.http.origin import Origin, find_origin
 from integrity.jobs.plan_names import VENUE, describe_names, find_target
 from integrity.load.asked import Asked, settings_of
 from integrity.load.over_http import OverHttp, asked_over_http
-from integrity.load.profile import OpenProfile, Profile, load_profile, profile_names, scale
+from integrity.load.profile import ClosedProfile, OpenProfile, Profile, load_profile, profile_names, scale
 from integrity.load.request import EndedRun, RunRequest
 from integrity.load.resuming import Rest, find_rest, told
 from integrity.load.run import play
 from integrity.load.shards.sharing import check_sharing
+from integrity.load.stations.calls_elsewhere import CallsElsewhere
 from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import Project
 from integrity.registry import Registry
@@ -243,6 +245,7 @@ def run(
     seed: int | None = None,
     test_database: str | None = None,
     watched: WatchedApplication = NOTHING_WATCHED,
+    elsewhere: CallsElsewhere | None = None,
 ) -> Job[EndedRun]:
     """Run what was chosen; return when its history is in the database. Yields and raises what load.run.play does.
 
@@ -250,6 +253,7 @@ def run(
         seed: of every random choice; None: a new one.
         test_database: as guard takes it.
         watched: meanwhile, of an application.
+        elsewhere: the calls, where stations make them; None: they are made here.
     """
     rest = chosen.resumes
     if rest is not None:
@@ -288,8 +292,33 @@ def run(
         application=watched,
         over=over,
         processes=chosen.processes,
+        elsewhere=elsewhere,
     )
     return (yield from play(request))
+
+
+def at_stations(chosen: ChosenRun, connection: int | None) -> CallsElsewhere | None:
+    """Return the calls of a run that stations make; None: it makes them itself.
+
+    Args:
+        connection: an open socket to who carries their messages; None: it has no stations.
+
+    Raises:
+        UsageError: they can be had of no server, or are not asked for one by one.
+    """
+    if connection is None:
+        return None
+    if chosen.origin is None:
+        raise UsageError(
+            "no host is named, and the calls of several machines go to one server over HTTP",
+            hint=f"Name it: --host http://127.0.0.1:8000. On the database, take {typed('run --processes')}.",
+        )
+    if not isinstance(chosen.profile, ClosedProfile):
+        raise UsageError(
+            f"profile {chosen.profile_name} says itself when its calls are made, and Locust's users ask for them",
+            hint="Name a closed loop: --integrity-profile hammer.",
+        )
+    return CallsElsewhere(socket(fileno=connection), str(chosen.origin))
 
 
 def _understood(chosen: ChosenRun, target: Target, project: Project) -> tuple[System, Profile]:

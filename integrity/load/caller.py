@@ -264,6 +264,16 @@ class Caller:
         self.conduct.counts["calls not sent"] += 1
         return True
 
+    def take_made(self, operation: str, returned: Returned) -> None:
+        """Let the key be drawn that a call has made, if it is of those that make one."""
+        made = self._system.makes.get(operation)
+        if made is not None and returned.reply is not None:
+            pool, name = made
+            key: Key = returned.reply[name]  # type: ignore[assignment]  # the system says that it is one
+            self.world.add(pool, key)
+            if self._made is not None:
+                self._made(pool, key)
+
     def take_number(self) -> int:
         """Return a client number that nobody has had."""
         return next(self._free_numbers)
@@ -273,13 +283,7 @@ class Caller:
         if returned.error.startswith(STATEMENT_ENDED) and self.conduct.session_settings:
             self.conduct.counts["statements ended by the server"] += 1
         if returned.outcome is Outcome.OK:
-            made = self._system.makes.get(operation)
-            if made is not None and returned.reply is not None:
-                pool, name = made
-                key: Key = returned.reply[name]  # type: ignore[assignment]  # the system says that it is one
-                self.world.add(pool, key)
-                if self._made is not None:
-                    self._made(pool, key)
+            self.take_made(operation, returned)
         elif returned.outcome is Outcome.UNKNOWN or returned.was_abandoned:
             client.number = self.take_number()
 

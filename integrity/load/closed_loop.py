@@ -1,9 +1,7 @@
 """The closed loop: every client sends its next call as soon as the last one returned."""
 
 import asyncio
-from bisect import bisect
 from collections.abc import Coroutine, Iterable
-from itertools import accumulate
 
 from integrity.clients.carrier import Carrier, Carry
 from integrity.clients.reconnecting import Reconnector
@@ -11,8 +9,7 @@ from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
 from integrity.load.profile import ClosedProfile
 from integrity.load.share import WHOLE, Share
-
-IDLE_S = 0.005
+from integrity.load.turns import Turns
 
 
 class ClosedLoop:
@@ -35,13 +32,10 @@ class ClosedLoop:
         stopping: asyncio.Event,
         share: Share = WHOLE,
     ) -> None:
-        self._caller = caller
-        self._reconnector = reconnector
+        self._turns = Turns(profile, caller, reconnector, self._count)
         self._stopping = stopping
         self._duration_s = profile.duration_s
         self._calls_left = share.of(profile.calls_most) or None
-        self._names = list(profile.operations)
-        self._limits = list(accumulate(profile.weights[name] for name in self._names))
         self._clients = [
             (client, carry(client.sources.pauses))
             for client in (Client(number, Sources(seed, f"client-{number}")) for number in share.numbers(profile.clients))
@@ -62,7 +56,7 @@ class ClosedLoop:
 
     async def drain(self) -> None:
         """Make the deliveries that are owed; return when none is."""
-        await self._all(self._empty(client, carrier) for client, carrier in self._clients)
+        await self._all(self._turns.empty(client, carrier) for client, carrier in self._clients)
 
     async def close(self) -> None:
         for _, carrier in self._clients:
@@ -74,24 +68,9 @@ class ClosedLoop:
             carrier.connection.abort()
 
     async def _work(self, client: Client, carrier: Carrier) -> None:
-        caller, connection, stopping = self._caller, carrier.connection, self._stopping
-        deliveries, now_us, draws = caller.deliveries, caller.clock.now_us, client.sources.draws
-        names, limits = self._names, self._limits
+        take, stopping = self._turns.take, self._stopping
         while not stopping.is_set():
-            if not connection.is_open:
-                await self._reconnector.ensure(connection, client.sources.pauses)
-            due = deliveries.take(now_us())
-            if due is not None:
-                self._count()
-                await caller.deliver(carrier, client, due)
-            else:
-                operation = names[bisect(limits, draws.random() * limits[-1])]
-                arguments = caller.draw(operation, draws)
-                if caller.is_offline(operation, arguments):
-                    await asyncio.sleep(IDLE_S)
-                    continue
-                self._count()
-                await caller.call(carrier, client, operation, arguments, None)
+            await take(client, carrier)
 
     def _count(self) -> None:
         """Count a call that begins; with the last one there are to be no more."""
@@ -99,17 +78,6 @@ class ClosedLoop:
             self._calls_left -= 1
             if not self._calls_left:
                 self._stopping.set()
-
-    async def _empty(self, client: Client, carrier: Carrier) -> None:
-        deliveries, clock = self._caller.deliveries, self._caller.clock
-        while deliveries.outstanding:
-            due = deliveries.take(clock.now_us())
-            if due is None:
-                await asyncio.sleep(IDLE_S)  # owed later, or another client is at it
-                continue
-            if not carrier.connection.is_open:
-                await self._reconnector.ensure(carrier.connection, client.sources.pauses)
-            await self._caller.deliver(carrier, client, due)
 
     @staticmethod
     async def _all(works: Iterable[Coroutine[None, None, None]]) -> None:

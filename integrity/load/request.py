@@ -11,6 +11,7 @@ from integrity.faults.schedule import Window
 from integrity.load.over_http import OverHttp
 from integrity.load.profile import Profile
 from integrity.load.resuming import Rest
+from integrity.load.stations.calls_elsewhere import CallsElsewhere
 from integrity.load.thresholds import Grade, shortfalls_of
 from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import Project
@@ -39,6 +40,7 @@ class RunRequest:
         application: watched meanwhile.
         over: the server that its calls go to; None: to the database.
         processes: that share the calls; 1: this one makes them all.
+        elsewhere: the calls, where stations make them; None: they are made here.
     """
 
     system: System
@@ -58,6 +60,7 @@ class RunRequest:
     application: WatchedApplication = NOTHING_WATCHED
     over: OverHttp | None = None
     processes: int = 1
+    elsewhere: CallsElsewhere | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from integrity.load.row_limits import with_end_states
 from integrity.load.run_database import RunDatabase
 from integrity.load.shards.sharded_work import ShardedWork
 from integrity.load.spared import with_spared
+from integrity.load.stations.calls_elsewhere import CallsElsewhere
 from integrity.load.unfinished import count_unfinished, find_unfinished
 from integrity.load.waiting import find_left, wait_for_hour, wait_for_left
 from integrity.load.work import Work
@@ -106,7 +107,15 @@ def play(request: RunRequest) -> Job[EndedRun]:
             not_run = (*workload.unusable, *lacking, *(over.not_run if over is not None else ()))
             watched = request.application
             result, played = yield from _carry_out(
-                begun, workload, world, clock, faulting=faulting, not_run=not_run, application=watched, over=over
+                begun,
+                workload,
+                world,
+                clock,
+                faulting=faulting,
+                not_run=not_run,
+                application=watched,
+                over=over,
+                elsewhere=request.elsewhere,
             )
             loaded = begun.load()
         left = count_unfinished(request.target, unfinished, begun.folder.run_id)
@@ -124,14 +133,30 @@ def _describe_lacking(each: NotRun) -> str:
 
 
 def _make_work(
-    begun: BegunRun, workload: Workload, world: World, clock: Clock, *, faulting: Faulting, over: OverHttp | None
+    begun: BegunRun,
+    workload: Workload,
+    world: World,
+    clock: Clock,
+    *,
+    faulting: Faulting,
+    over: OverHttp | None,
+    elsewhere: CallsElsewhere | None,
 ) -> Work | ShardedWork:
     """Return the work: of this process, or of several that share the calls."""
     recorder, count = begun.recorder, begun.settings.processes
     server = over.server if over is not None else None
     append = recorder.append_sample
     if count == 1:
-        return Work(workload, recorder.calls, world, clock, faulting=faulting, server=server, append_sample=append)
+        return Work(
+            workload,
+            recorder.calls,
+            world,
+            clock,
+            faulting=faulting,
+            server=server,
+            append_sample=append,
+            elsewhere=elsewhere,
+        )
     folder, origin = recorder.folder.path, server.origin if server is not None else None
     return ShardedWork(
         workload, world, clock, faulting=faulting, append_sample=append, folder=folder, count=count, origin=origin
@@ -148,12 +173,13 @@ def _carry_out(
     not_run: Sequence[NotRun],
     application: WatchedApplication,
     over: OverHttp | None,
+    elsewhere: CallsElsewhere | None,
 ) -> Job[tuple[RunResult, PlayedSchedule | None]]:
     """Do all that is recorded, and return the result, which is in the folder by then, and what became of the arrivals."""
     folder = begun.folder
     try:
         faulting.keep_in(folder)
-        work = _make_work(begun, workload, world, clock, faulting=faulting, over=over)
+        work = _make_work(begun, workload, world, clock, faulting=faulting, over=over, elsewhere=elsewhere)
         monitor = Monitor(
             begun.record.target,
             application=application,

@@ -35,6 +35,7 @@ from integrity.load.profile import OpenProfile
 from integrity.load.profile import Subscribers as Settings
 from integrity.load.server_record import ServerRecord
 from integrity.load.share import WHOLE, Share
+from integrity.load.stations.calls_elsewhere import CallsElsewhere
 from integrity.load.subscribers import Subscribers
 from integrity.load.sweeping import Sweeping
 from integrity.load.watching import AppendSample, Watching
@@ -92,6 +93,7 @@ class Work:
         company: the other processes that make calls.
         ask, made: as Caller takes them.
         append_sample: writes one down each second; None: whoever looks at all shares together does.
+        elsewhere: the calls, where stations make them; None: they are made here.
     """
 
     def __init__(
@@ -108,7 +110,10 @@ class Work:
         ask: AskService | None = None,
         made: Callable[[str, Key], None] | None = None,
         append_sample: AppendSample | None = None,
+        elsewhere: CallsElsewhere | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
+        self._logs = logs
         self._server = server
         self._carry = server.carry if server is not None else faulting.carry
         self._workload = workload
@@ -270,7 +275,7 @@ class Work:
             connect=self._faulting.connect,
         )
         await self.sweeping.run(self._deliver)
-        is_known = self.record is None or not (self.record.unheard or self.record.owed_to_others)
+        is_known = not self._unheard and not (self.record is not None and self.record.owed_to_others)
         if is_known and self.sweeping.is_settled and not self._outstanding:
             self.settled_at_us = self._clock.now_us()
 
@@ -286,6 +291,12 @@ class Work:
     def _outstanding(self) -> int:
         """Deliveries that are owed, here and by the server."""
         return self.caller.deliveries.outstanding + (self.record.owed if self.record is not None else 0)
+
+    @property
+    def _unheard(self) -> str:
+        """Why it is not known what was done elsewhere, by a server or at stations; empty: it is."""
+        by_stations = self._elsewhere.unheard if self._elsewhere is not None else ""
+        return by_stations or (self.record.unheard if self.record is not None else "")
 
     def process_ids(self) -> Sequence[int]:
         """Return the ids of other processes that make the calls: none does."""
@@ -312,7 +323,7 @@ class Work:
             used=self.generator.used(),
             settled_us=self.caller.settled_us,
             relied_on=self.caller.services.relied_on,
-            unheard=self.record.unheard if self.record is not None else "",
+            unheard=self._unheard,
         )
 
     def _owed(self) -> Owed:
@@ -334,8 +345,13 @@ class Work:
         await asyncio.wait([work])
         return False
 
-    def _make_model(self) -> ClosedLoop | OpenLoop:
+    def _make_model(self) -> ClosedLoop | OpenLoop | CallsElsewhere:
         seed, profile = self._workload.seed, self._workload.profile
+        if self._elsewhere is not None:
+            self._elsewhere.join(
+                self._workload, self.caller, self._logs, stopping=self._stopping, told=self.told.put_nowait
+            )
+            return self._elsewhere
         if isinstance(profile, OpenProfile):
             return OpenLoop(
                 profile,

@@ -251,7 +251,7 @@ def _over_http(result: RunResult) -> Iterator[str]:
     if result.over:
         yield fold(f"The calls went over HTTP to {visible(result.over)}; what is judged is in the database.")
     if result.unheard:
-        said = "What the server did by itself is not known, so that nobody can say who asked for its rows"
+        said = "Not all that was done is known, so that nobody can say who asked for some rows"
         yield fold(f"{said}: {visible(result.unheard)}.")
 
 
