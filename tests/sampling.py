@@ -96,6 +96,7 @@ EVERY: dict[str, int] = {
             "test_health.py",
             "test_init_command.py",
             "test_kills.py",
+            "test_locust.py",
             "test_messages.py",
             "test_monitor.py",
             "test_own_exceptions.py",

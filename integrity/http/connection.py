@@ -168,6 +168,7 @@ class _Exchange(asyncio.Protocol):
     async def ask(self, request: bytes, timeout_s: float) -> RawAnswer:
         loop = asyncio.get_running_loop()
         assert self._transport is not None
+        assert self._waiting is None, "one request at a time: its answer would be taken for another's"
         self._begin_answer()
         waiting: asyncio.Future[RawAnswer] = loop.create_future()
         self._waiting = waiting

@@ -68,6 +68,7 @@ class Master:
         self._ended.set()
         self._opened.set()
         if not self._is_ending:
+            self._tell(None, {"kind": "end"})  # or users wait for it to begin
             self._over()
 
     def _look(self) -> None:

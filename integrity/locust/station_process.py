@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from integrity.clients.http import Server
-from integrity.endpoints.login import api_key_of, password_of
+from integrity.clients.http import server_of
 from integrity.errors import AuditError
 from integrity.history import Returned
 from integrity.http.origin import find_origin
@@ -67,7 +66,7 @@ class StationProcess:
             system = Registry(project).find(order.system_name)
             system = system.of({name: system.operations[name] for name in order.operations})
             origin = find_origin(order.over, project, place="--host")
-            server = Server(origin, system, password=password_of(), api_key=api_key_of())
+            server = server_of(origin, system)
         except AuditError as error:
             self._tell_run("failed", error=str(error), hint=error.hint)
             return

@@ -89,9 +89,15 @@ class Station:
         self._turns = Turns(order.profile, self._caller, Reconnector(revive=None, waits=False))
         self._clients: dict[int, tuple[Client, Carrier]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._is_ending = False
 
     def call(self, user: int, returned: Callable[[str, Returned, float], None]) -> None:
-        """Make the next call of a user, by his number from 0; say which it was, how it ended, and after how many ms."""
+        """Make the next call of a user, by his number from 0; say which it was, how it ended, and after how many ms.
+
+        Where the run is at its end he is told nothing any more.
+        """
+        if self._is_ending:
+            return
         task = asyncio.get_running_loop().create_task(self._call(user, returned))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -101,7 +107,11 @@ class Station:
         self._caller.world.add(pool, key)
 
     async def end(self) -> None:
-        """Return when all calls have returned, and all that is owed was delivered; the last ones have been told then."""
+        """Return when all calls have returned, and all that is owed was delivered; the last ones have been told then.
+
+        No call is made any more: its connection may be busy with a delivery.
+        """
+        self._is_ending = True
         while self._under_way:
             await asyncio.wait(self._under_way)
         async with asyncio.TaskGroup() as group:
