@@ -78,7 +78,9 @@ if TYPE_CHECKING:
 )
 @process_count_option
 @environment_option
-@click.option("--stations", type=int, hidden=True)  # an open socket: Locust's users ask for the calls (integrity/locust/)
+@click.option(
+    "--stations", type=Integer(0, CLIENTS_MOST), hidden=True
+)  # an open socket: Locust's users ask for the calls (integrity/locust/)
 @application_options
 @database_option
 @project_option
