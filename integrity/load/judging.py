@@ -142,7 +142,7 @@ def judge(
             figure = _share(threshold, _chosen(threshold, measures))
         else:
             figure = _latency(threshold, _chosen(threshold, measures), late_ms)
-        judged.append(_grade(threshold, figure, late_ms if threshold.is_latency else 0.0))
+        judged.append(_grade(threshold, figure, late_ms))
     return judged
 
 
@@ -155,7 +155,7 @@ def _grade(threshold: Threshold, figure: _Figure, late_ms: float) -> ThresholdJu
     elif figure.count < threshold.samples_least:
         needed = f"{threshold.statistic.replace('_', ' ')} needs {counted(threshold.samples_least, 'sample')}"
         return ThresholdJudgement(threshold, Grade.NOT_MEASURED, None, figure.count, needed, figure.left_out)
-    elif figure.turns or _turns(threshold, figure.value, late_ms):
+    elif figure.turns or (threshold.is_latency and _turns(threshold, figure.value, late_ms)):
         state = Grade.UNKNOWN
         reason = f"the load generator was late (p99 {late_ms:.0f} ms), and so much more or less decides"
     return ThresholdJudgement(threshold, state, measured, figure.count, reason, figure.left_out)
