@@ -169,7 +169,7 @@ def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
     knee = None if no_claim else find_knee(points)
     return LoadSweep(
         of="subscribers" if profile.steps.scales == "subscribers" else "arrivals per second",
-        loads=tuple(SweepLoad(name=name, load=round(load, 2)) for name, load in counts.items()),
+        loads=tuple(SweepLoad(name=each.name, load=round(counts[each.name], 2), is_kept=each.is_kept) for each in phases),
         knee=round(points[knee][0], 2) if knee is not None else None,
         first_warning=(
             FirstWarning(load=round(counts[warned.name], 2), how=describe_failure(warned.warned()[0])) if warned else None
@@ -177,6 +177,7 @@ def _sweep(profile: OpenProfile, phases: Sequence[Phase]) -> LoadSweep:
         safe_ceiling=round(CEILING_SHARE * counts[warned.name], 2) if warned else None,
         no_claim=no_claim,
         figure=figure,
+        points=len(points),
     )
 
 

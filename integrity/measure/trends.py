@@ -14,7 +14,7 @@ from integrity.monitor.processes import OWN
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import figures
 from integrity.runs.samples import RunSample
-from integrity.runs.shape import WATCHED_S_LEAST, SlopeName, SlopeResult, SlopeVerdict
+from integrity.runs.shape import KNEE_POINTS_LEAST, WATCHED_S_LEAST, SlopeName, SlopeResult, SlopeVerdict
 
 BLOCKS = 24
 BLOCKS_LEAST = 6
@@ -197,7 +197,7 @@ def find_knee(points: Sequence[tuple[float, float]]) -> int | None:
     Args:
         points: (load, latency), by rising load.
     """
-    if len(points) < 3:
+    if len(points) < KNEE_POINTS_LEAST:
         return None
     loads, values = np.array(points, dtype=float).T
     if loads[-1] == loads[0] or values[-1] <= values[0]:

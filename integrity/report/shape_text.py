@@ -3,10 +3,19 @@
 from collections.abc import Sequence
 
 from integrity.monitor.processes import SERVER
+from integrity.numbers import counted
 from integrity.report.figures import NONE, explain_none, show_statistic
 from integrity.report.layout import fold, lay_table
 from integrity.runs.result import RunResult
-from integrity.runs.shape import WATCHED_S_LEAST, LoadSweep, PhaseResult, PhaseThreshold, Search, SlopeResult
+from integrity.runs.shape import (
+    KNEE_POINTS_LEAST,
+    WATCHED_S_LEAST,
+    LoadSweep,
+    PhaseResult,
+    PhaseThreshold,
+    Search,
+    SlopeResult,
+)
 
 _NAMES = {
     "p95_ms": ("p95", "ms"),
@@ -96,15 +105,22 @@ def _search(search: Search) -> list[str]:
 def _sweep(sweep: LoadSweep) -> list[str]:
     if sweep.no_claim:
         return [fold(f"no claim of capacity: {sweep.no_claim}.")]
-    what = sweep.of
-    knee = f"{sweep.knee:g} {what}" if sweep.knee is not None else "none: latency rises in a straight line, or not at all"
-    lines = [f"knee{f' of {sweep.figure}' if sweep.figure else ''}: {knee}."]
-    first = sweep.first_warning
+    what, of = sweep.of, f" of {sweep.figure}" if sweep.figure else ""
+    if sweep.knee is not None:
+        lines = [f"knee{of}: {sweep.knee:g} {what}."]
+    elif sweep.points is not None and sweep.points < KNEE_POINTS_LEAST:
+        known = f"it is known at {sweep.points} of {counted(len(sweep.loads), 'load')}"
+        lines = [fold(f"knee{of}: not measured: {known}, and a bend takes {KNEE_POINTS_LEAST}.")]
+    else:
+        lines = [fold(f"knee{of}: none: latency rises in a straight line, or not at all.")]
+    first, kept = sweep.first_warning, [each.load for each in sweep.loads if each.is_kept]
     if first is not None:
         lines.append(f"first over a warning at {first.load:g} {what}: {first.how}.")
         lines.append(f"safe ceiling: {sweep.safe_ceiling:g} {what} (0.8 of that).")
+    elif kept:
+        lines.append(f"no load was over a warning: the ceiling is above {max(kept):g} {what}.")
     else:
-        lines.append(f"no load was over a warning: the ceiling is above {max(each.load for each in sweep.loads):g} {what}.")
+        lines.append("no load was over a warning, and none had each limit measured: nothing is said of a ceiling.")
     return lines
 
 

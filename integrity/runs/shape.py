@@ -69,10 +69,11 @@ class Search(DocumentPart):
 
 
 class SweepLoad(DocumentPart):
-    """One load of a sweep."""
+    """One load of a sweep; is_kept: each limit was measured there, and none missed."""
 
     name: str
     load: float
+    is_kept: bool = True
 
 
 class FirstWarning(DocumentPart):
@@ -87,6 +88,7 @@ class LoadSweep(DocumentPart):
 
     Args:
         figure: the latency that is drawn over the load, e.g. "open_stream lag p95".
+        points: at how many loads that was measured; None of a sweep before that was kept.
     """
 
     of: str
@@ -96,7 +98,11 @@ class LoadSweep(DocumentPart):
     safe_ceiling: float | None
     no_claim: str = ""
     figure: str = ""
+    points: int | None = None
 
+
+KNEE_POINTS_LEAST = 3
+"""Loads at which a latency must be known to tell where it bends: two are a straight line, whatever lies between."""
 
 WATCHED_S_LEAST = 600.0
 """How long the memory and the connections of a server or an application must have been watched to tell a trend."""

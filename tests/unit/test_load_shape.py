@@ -299,6 +299,20 @@ def test_the_knee_is_of_the_rows_where_they_are_what_the_profile_names() -> None
     assert result.sweep.knee == pytest.approx(300 / 270, abs=0.01)
 
 
+def test_a_sweep_says_nothing_of_loads_at_which_it_measured_nothing() -> None:
+    """Cut off after two loads it had no knee, "a straight line"; of limits without samples it was above all."""
+    searching, played = in_steps("sweep", 5.0, 5.0, limits=[LATENCY])
+    two = render_run(make_result(sweep=_sweep(searching, played.phases).model_dump()))
+    assert "knee of sell p95: not measured: it is known at 2 of 2 loads, and a bend takes 3." in two
+    assert "the ceiling is above 0.74 arrivals per second" in two
+    searching, played = in_steps("sweep", 5.0, 5.0, 5.0, limits=[{**LATENCY, "operation": "buy"}])
+    none = render_run(make_result(sweep=_sweep(searching, played.phases).model_dump()))
+    assert "known at 0 of 3 loads" in none
+    assert "nothing is said of a ceiling" in none
+    searching, played = in_steps("sweep", 5.0, 5.0, 5.0, limits=[LATENCY])
+    assert "knee of sell p95: none: latency" in render_run(make_result(sweep=_sweep(searching, played.phases).model_dump()))
+
+
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 def test_every_limit_of_a_profile_stands_in_what_its_search_comes_to(system: System) -> None:
     for name in profile_names(system, {}):
