@@ -255,17 +255,41 @@ def run(
         watched: meanwhile, of an application.
         elsewhere: the calls, where stations make them; None: they are made here.
     """
-    rest = chosen.resumes
-    if rest is not None:
-        if str(target) != rest.database:
-            raise UsageError(
-                f"--resume: run {rest.run_id} was made on {rest.database}, and this is {target}",
-                hint="Name its database with --database.",
-            )
-        seed = rest.seed if seed is None else seed
+    request = make_request(
+        chosen, target, project, seed=seed, test_database=test_database, watched=watched, elsewhere=elsewhere
+    )
+    if request.resumes is not None:
+        rest = request.resumes
         yield Noted(f"going on with run {rest.run_id}, which ran for {rest.ran_s:.0f} s; its figures are its own")
+    yield from map(Noted, (*chosen.notes, *request.system.describe_unusable()))
+    return (yield from play(request))
+
+
+def make_request(
+    chosen: ChosenRun,
+    target: Target,
+    project: Project,
+    *,
+    seed: int | None = None,
+    test_database: str | None = None,
+    watched: WatchedApplication = NOTHING_WATCHED,
+    elsewhere: CallsElsewhere | None = None,
+) -> RunRequest:
+    """Return what was chosen as it is run on a database.
+
+    Raises:
+        UsageError: it is the rest of a run on another one, or nothing of it can be asked for over HTTP.
+        SqlFileError: operations that the database does not understand are named by a profile, or there are no others.
+    """
+    rest = chosen.resumes
+    if rest is not None and str(target) != rest.database:
+        raise UsageError(
+            f"--resume: run {rest.run_id} was made on {rest.database}, and this is {target}",
+            hint="Name its database with --database.",
+        )
+    if rest is not None and seed is None:
+        seed = rest.seed
     system, profile = _understood(chosen, target, project)
-    yield from map(Noted, (*chosen.notes, *system.describe_unusable()))
     over, faults = None, tuple(chosen.faults)
     if chosen.origin is not None:
         planned = set(profile.faults) if isinstance(profile, OpenProfile) else set()
@@ -274,7 +298,7 @@ def run(
         faults = tuple(window for window in faults if window.text not in left_out)
         over = OverHttp(server_of(chosen.origin, system), not_run, chosen.venue)
     server = own_server(project, target)
-    request = RunRequest(
+    return RunRequest(
         system=system,
         profile_name=chosen.profile_name,
         profile=profile,
@@ -294,7 +318,6 @@ def run(
         processes=chosen.processes,
         elsewhere=elsewhere,
     )
-    return (yield from play(request))
 
 
 def at_stations(chosen: ChosenRun, connection: int | None) -> CallsElsewhere | None:

@@ -14,17 +14,18 @@ from typing import Any
 from integrity.database.namespace import inspect_database
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
-from integrity.errors import UsageError, quote
+from integrity.errors import SeedError, UsageError, quote
 from integrity.events import FileWritten, Job, Noted
 from integrity.exit_codes import Shortfall, exit_code_of, verdict_of
 from integrity.jobs.plan_names import VENUE, AskedTarget, describe_names, find_target
-from integrity.jobs.run import ChosenRun, find_safe_users, make_seed, own_server, run, windows_of
+from integrity.jobs.run import ChosenRun, find_safe_users, make_request, make_seed, own_server, run, windows_of
 from integrity.jobs.validate import choose_of_run, has_acknowledged_writes, judge, validate
 from integrity.load.asked import NOTHING_ASKED, settings_of
 from integrity.load.faulting import PlannedFaults, find_unmet_need
 from integrity.load.over_http import asked_over_http
 from integrity.load.profile import Profile
 from integrity.load.request import EndedRun
+from integrity.load.run import check
 from integrity.load.shards.sharing import check_sharing
 from integrity.load.suite import Planned, PlannedSuite, Suite, load_suite, plan_suite, suite_names
 from integrity.load.workload import Workload
@@ -202,25 +203,15 @@ def play(
     servers = {each.system.name: goes_to.find(project, each.system) for each in planned.runs}
     _check_servers(planned, servers)
     _check_faults(planned, target, own_server(project, target), seed, servers)
+    runs = [_choose_run(planned, each, servers[each.system.name], venue=goes_to.of_venue) for each in planned.runs]
+    _check_runs(runs, target, project, test_database)
     before = yield from _look_before(planned, target, project)
     found = dict(before)
     steps: list[SuiteStep] = []
     shortfalls: set[Shortfall] = set()
     with watched.over_runs() as application:
-        for number, each in enumerate(planned.runs):
+        for number, (each, chosen) in enumerate(zip(planned.runs, runs, strict=True)):
             yield Noted(f"\n[{number + 1}/{len(planned.runs)}] {each.system.name} {each.profile_name}")
-            server = servers[each.system.name]
-            chosen = ChosenRun(
-                system=each.system,
-                profile_name=each.profile_name,
-                profile=each.profile,
-                faults=windows_of(each.profile),
-                bug=planned.bug,
-                origin=server.origin if server is not None else None,
-                processes=planned.processes,
-                venue=goes_to.of_venue,
-                notes=each.notes,
-            )
             of_run = run(chosen, target, project, seed=seed + number, test_database=test_database, watched=application)
             ended = yield from of_run
             step, fell_short = yield from _judge(ended, each, target, project, found)
@@ -241,6 +232,33 @@ def play(
     file = _write(project, record)
     yield FileWritten((file,), is_told=False)
     return EndedSuite(record, file, frozenset(shortfalls))
+
+
+def _choose_run(planned: PlannedSuite, each: Planned, server: AskedTarget | None, *, venue: str) -> ChosenRun:
+    return ChosenRun(
+        system=each.system,
+        profile_name=each.profile_name,
+        profile=each.profile,
+        faults=windows_of(each.profile),
+        bug=planned.bug,
+        origin=server.origin if server is not None else None,
+        processes=planned.processes,
+        venue=venue,
+        notes=each.notes,
+    )
+
+
+def _check_runs(runs: Sequence[ChosenRun], target: Target, project: Project, test_database: str | None) -> None:
+    """Refuse a suite before its first run, where a later one could not begin; its server is tried out once."""
+    tried: set[str] = set()
+    for each in runs:
+        name = each.system.name
+        try:
+            check(make_request(each, target, project, test_database=test_database), is_first=name not in tried)
+        except (UsageError, SeedError) as error:
+            error.message = f"{name} {each.profile_name}: {error.message}"
+            raise
+        tried.add(name)
 
 
 def _check_servers(planned: PlannedSuite, servers: Mapping[str, AskedTarget | None]) -> None:
@@ -288,13 +306,10 @@ def _check_faults(
 
 def _look_before(planned: PlannedSuite, target: Target, project: Project) -> Job[Mapping[str, int]]:
     """Return which invariants are violated before the first run, with their rows, and say so."""
-    contents = inspect_database(target)
     found: dict[str, int] = {}
-    for system in {each.system.name: each.system for each in planned.runs}.values():
-        # Of one that is not there its run says what is to be done.
-        if f"seed:{system.name}" in contents.notes or contents.of_others(system.on(target)):
-            report = yield from judge(target, project, choose_of_run(project, system.name))
-            found |= _count_violated(report)
+    for name in dict.fromkeys(each.system.name for each in planned.runs):
+        report = yield from judge(target, project, choose_of_run(project, name))
+        found |= _count_violated(report)
     if found:
         named = ", ".join(f"{name} ({counted(count, 'row')})" for name, count in found.items())
         many = counted(len(found), "invariant is", "invariants are")

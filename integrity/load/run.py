@@ -11,7 +11,8 @@ under it (run_database.py); what goes wrong on purpose (faulting.py); and where 
 Stopped early (Ctrl-C), a run does all of that too, only in less time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from integrity.domain import World
 from integrity.engines.occupancy import RUN
@@ -24,6 +25,7 @@ from integrity.load.end_states import ask_end_states, find_end_states
 from integrity.load.faulting import Faulting, PlannedFaults
 from integrity.load.over_http import OverHttp, stream_count, try_out
 from integrity.load.phases import PlayedSchedule
+from integrity.load.profile import OpenProfile
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import count_samples, find_resources
@@ -47,6 +49,7 @@ from integrity.monitor.watched import WatchedApplication
 from integrity.runs.app import find_app_version
 from integrity.runs.files import MONITOR_FILE
 from integrity.runs.result import NotRun, RunResult
+from integrity.sql.file import SqlFile
 from integrity.typed import typed
 
 
@@ -66,20 +69,15 @@ def play(request: RunRequest) -> Job[EndedRun]:
         AuditError: the run cannot begin, or cannot go on; what was recorded by then is in its folder.
     """
     yield from wait_for_hour(request.profile)
-    workload = Workload(request.system, request.profile, request.bug, request.seed)
-    over = request.over
-    database = RunDatabase(request.target, workload, request.test_database, is_served=over is not None)
+    asked = _find_asked(request)
+    database, over = asked.database, request.over
     planned = PlannedFaults(
         request.faults, request.faults_may_overlap, request.server, request.revive, is_over_http=over is not None
     )
-    make_room(workload.profile.connection_count + (stream_count(workload.profile) if over is not None else 0))
-    end_states = find_end_states(request.project, request.profile.thresholds)
-    unfinished = find_unfinished(request.project, request.system.name)
-    left_before = find_left(request.project, request.profile.thresholds)
     app = find_app_version(request.project)
     with database.occupy(request.profile_name) as hold:
         server = database.prepare(hold)
-        yield from wait_for_left(request.target, left_before)
+        yield from wait_for_left(request.target, asked.left_before)
         database, lacking = database.narrowed()
         yield from map(Noted, map(_describe_lacking, lacking))
         workload = database.workload
@@ -118,13 +116,58 @@ def play(request: RunRequest) -> Job[EndedRun]:
                 elsewhere=request.elsewhere,
             )
             loaded = begun.load()
-        left = count_unfinished(request.target, unfinished, begun.folder.run_id)
+        left = count_unfinished(request.target, asked.unfinished, begun.folder.run_id)
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded), "unfinished": left})
         spans = played.spans if played is not None else ()
-        rows = ask_end_states(request.target, end_states, begun.folder.run_id, left_out=result.left_out, spans=spans)
+        rows = ask_end_states(request.target, asked.end_states, begun.folder.run_id, left_out=result.left_out, spans=spans)
         result = with_spared(with_end_states(result, request.profile, played, rows), request.profile)
         begun.folder.write_result(result)
         return EndedRun(begun.folder, result, loaded)
+
+
+def check(request: RunRequest, *, is_first: bool = True) -> None:
+    """Raise what would keep a run from beginning, as far as that is known before; nothing is altered.
+
+    Args:
+        is_first: no other run comes before it. Else that may make the rows that its calls name, or the hour may be another
+            by then, and its server has been tried out.
+
+    Raises:
+        AuditError: it could not begin.
+    """
+    database = _find_asked(request).database
+    database.check()
+    profile = request.profile
+    fits_hour = isinstance(profile, OpenProfile) and profile.fits_hour
+    if not is_first and (request.system.seeder is None or fits_hour):
+        return
+    database, _ = database.narrowed()
+    world = database.read_world()
+    if is_first and request.over is not None:
+        try_out(request.over, database.workload, world)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a run asks of its rows, and of what is left before it, by the names that thresholds have for it."""
+
+    database: RunDatabase
+    end_states: Mapping[str, SqlFile]
+    unfinished: SqlFile | None
+    left_before: Mapping[str, SqlFile]
+
+
+def _find_asked(request: RunRequest) -> _Asked:
+    """Return what a run asks for, when there is room for its connections."""
+    workload = Workload(request.system, request.profile, request.bug, request.seed)
+    is_over = request.over is not None
+    make_room(workload.profile.connection_count + (stream_count(workload.profile) if is_over else 0))
+    return _Asked(
+        RunDatabase(request.target, workload, request.test_database, is_served=is_over),
+        end_states=find_end_states(request.project, request.profile.thresholds),
+        unfinished=find_unfinished(request.project, request.system.name),
+        left_before=find_left(request.project, request.profile.thresholds),
+    )
 
 
 def _describe_lacking(each: NotRun) -> str:

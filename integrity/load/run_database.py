@@ -64,10 +64,25 @@ class RunDatabase:
             hold: on the database. Nobody else may work there where tables are to be altered.
 
         Raises:
+            DatabaseError: somebody works there, whose tables would be altered under him.
+            SeedError: a bug has broken its data.
+            AuditError: as check.
+        """
+        facts, is_seeded = self.check()
+        target, system, bug = self.target, self.workload.system, self.workload.bug
+        if not is_seeded:
+            keep_books(target, system, self.workload.operations.values())
+        elif bug is not None or not self.is_served:
+            self._match_constraints(hold)
+        return facts
+
+    def check(self) -> tuple[ServerFacts, bool]:
+        """Return the server's facts, and whether the system was seeded there, where the run may begin; nothing is altered.
+
+        Raises:
             Unreachable: no connection, or no such file.
             UnsafeDatabase: it holds tables that we did not make.
-            DatabaseError: somebody works there, whose tables would be altered under him.
-            SeedError: the system is not there, or a bug has broken its data.
+            SeedError: the system is not there.
             UsageError: more connections than the server takes, or a bug that would alter tables that we did not make.
         """
         target, system, bug = self.target, self.workload.system, self.workload.bug
@@ -85,11 +100,7 @@ class RunDatabase:
         facts = target.engine.read_server(target)
         if not self.is_served:
             self._check_room(facts)
-        if not is_seeded:
-            keep_books(target, system, self.workload.operations.values())
-        elif bug is not None or not self.is_served:
-            self._match_constraints(hold)
-        return facts
+        return facts, is_seeded
 
     def read_world(self) -> World:
         """Return the keys that calls may name, as the database holds them now.

@@ -14,6 +14,7 @@ from integrity.engines.target import Target
 from integrity.jobs.validate import validate
 from integrity.reference.ghostpass.system import GHOSTPASS
 from integrity.seeds.load import Mode, seed_system
+from tests.database.served import serving
 
 SUITES = """
 [suites.brief]
@@ -37,6 +38,24 @@ stages = [
 [suites.races]
 title = "what a planted bug gives away"
 steps = [{ profile = "hammer", duration_s = 3.0 }]
+
+[suites.crowded]
+title = "more connections than any server has"
+steps = [{ profile = "smoke", duration_s = 1.0 }, { profile = "crowd" }]
+
+[profiles.ghostpass.crowd]
+extends = "smoke"
+title = "many"
+connections = 4000
+
+[suites.asking]
+title = "a limit on the rows of a query that is not there"
+steps = [{ profile = "smoke", duration_s = 1.0 }, { profile = "asks" }]
+
+[profiles.ghostpass.asks]
+extends = "smoke"
+title = "asks"
+thresholds = [{ rows = "ghostpass/nothing", statistic = "reached_share", least = 1.0, source = "our own" }]
 
 [suites.bursts]
 title = "a spike"
@@ -86,6 +105,18 @@ def test_a_suite_runs_each_profile_and_judges_the_data_after_each(
     (kept,) = (project / ".integrity" / "suites").iterdir()
     assert json.loads(kept.read_bytes())["steps"] == record["steps"]
     assert [result_of(step)["processes"] for step in record["steps"]] == [2, 2]
+
+
+def test_a_suite_over_http_asks_the_server_in_each_of_its_runs_and_judges_the_data(
+    capsys: pytest.CaptureFixture[str], venue: Target, project: Path
+) -> None:
+    with serving(venue, project, "ghostpass", "--profile", "hammer") as server:
+        where = ("--target", server.url, "--database", venue.text, "--project", str(project))
+        code, out, err = run(capsys, "brief", "--seed", "5", "--json", *where)
+    steps = json.loads(out)["steps"]
+    assert code == 0, err
+    assert [(step["state"], result_of(step)["over"]) for step in steps] == [("finished", server.url)] * 2
+    assert all(step["total"]["ok"] > 10 and "invariants hold" in step["audit"] for step in steps)
 
 
 def test_what_becomes_of_an_application_between_two_runs_is_a_finding_of_the_second(
@@ -192,6 +223,23 @@ def test_bad_input_is_told_with_its_reason(
     code, out, err = run(capsys, *arguments, "--database", database.text, "--project", str(project))
     assert (code, out) == (2, "")
     assert complaint in err
+
+
+def test_a_suite_is_refused_before_its_first_run_where_a_later_one_could_not_begin(
+    capsys: pytest.CaptureFixture[str], venue: Target, project: Path
+) -> None:
+    """It ended there, and nothing was recorded of the runs before."""
+    where = ("--database", venue.text, "--project", str(project))
+    for arguments, said in (
+        (("crowded",), "ghostpass crowd: 4,000 connections are asked for, and"),
+        (("asking",), "ghostpass asks: no query is called 'ghostpass/nothing'"),
+        (("brief", "--target", "http://127.0.0.1:1"), "ghostpass smoke: --target http://127.0.0.1:1: "),
+    ):
+        code, out, err = run(capsys, *arguments, *where)
+        assert (code, out) == (2, "")
+        assert said in " ".join(err.split())
+        assert "[1/2]" not in err
+    assert not (project / ".integrity" / "runs").exists()
 
 
 def test_a_suite_with_a_fault_that_cannot_be_here_is_refused_before_its_first_run(
