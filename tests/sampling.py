@@ -77,6 +77,7 @@ EVERY: dict[str, int] = {
     "test_own_system.py": 2,  # one engine a run: each of its tests has both, in one order
     "test_widths.py": 8,  # two projects at four widths; what needs no database is in tests/unit/test_screens.py
     "test_servers.py": 6,  # each of its tests has the six servers in one order, and all play on the same one
+    "test_serve_dependencies.py": 5,  # a process each of parties, system and run
     "test_strangers.py": 5,  # each of its tests has two engines and three layouts: no divisor of six
     **dict.fromkeys(
         (

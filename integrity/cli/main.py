@@ -29,6 +29,7 @@ COMMANDS = {
     "rollback": "Remove what seed and run have made.",
     "run": "Hammer a system with concurrent clients.",
     "serve": "Answer a system's operations over HTTP.",
+    "serve-dependencies": "Be the outside parties of systems: mint, relay, providers.",
     "suite": "Run a list of profiles, judge the data after each, report on all.",
     "faults": "List what can go wrong on purpose in a run.",
     "proxy": "Stand in front of an application: record, and break the wire on purpose.",
@@ -58,7 +59,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"integrity.cli.{cmd_name}_command")
+        module = importlib.import_module(f"integrity.cli.{cmd_name.replace('-', '_')}_command")
         command: click.Command = module.command
         return command
 

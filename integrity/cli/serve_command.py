@@ -9,6 +9,7 @@ from integrity.cli.number_types import SEED, Integer, NumberType
 from integrity.cli.options import (
     database_option,
     environment_option,
+    json_option,
     open_project,
     open_target,
     project_option,
@@ -45,8 +46,12 @@ WAIT_S_MOST = 600
     help="Seconds that a request waits for one of them; then it is answered 503.",
 )
 @click.option("--seed", type=SEED, default=1, show_default=True, help="Of what outside services draw.")
+@click.option("--dependencies", metavar="URL", help="Ask outside parties there (serve-dependencies), not in this process.")
+@click.option("--dependency-timeout", "timeout_s", type=NumberType(0.001, WAIT_S_MOST), default=2.0, show_default=True,
+              help="Seconds that one of them is waited for.")  # fmt: skip
 @click.option("--venue", metavar="ID", show_default="TEST_VENUE_ID", help="Whose it is, as its health says.")
 @environment_option
+@json_option
 @database_option
 @project_option
 @test_database_option
@@ -61,7 +66,10 @@ def command(
     connections: int,
     wait_s: float,
     seed: int,
+    dependencies: str | None,
+    timeout_s: float,
     venue: str | None,
+    is_json: bool,
     database: str | None,
     project_folder: Path,
     test_database: str | None,
@@ -90,8 +98,10 @@ def command(
         port=port if port is not None else find_port(os.environ, otherwise=PORT),
         may_be_reached=may_be_reached,
         seed=seed,
+        dependencies=dependencies,
+        timeout_s=timeout_s,
         venue=venue if venue is not None else os.environ.get(VENUE, "").strip(),
     )
     job = serve(open_target(project, database), asked, test_database=test_database)
-    write_served(listen(job, serve_listener()))
+    write_served(listen(job, serve_listener(is_json=is_json)), is_json=is_json)
     return ExitCode.OK

@@ -55,6 +55,7 @@ class Due:
         retry_s: when it is sent again if it was not acknowledged.
         attempt: 1, and 1 more each time it is sent again.
         service: whose it is.
+        is_replay: as of a Delivery.
     """
 
     at_us: int
@@ -65,6 +66,7 @@ class Due:
     attempt: int = 1
     meeting: Meeting | None = None
     service: str = ""
+    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,9 @@ class Deliveries:
             meeting = Meeting(len(together)) if len(together) > 1 else None
             for delivery in together:
                 at_us = now_us + round(delivery.delay_s * 1_000_000)
-                self._push(
-                    Due(at_us, delivery.operation, delivery.arguments, origin, retry_s, meeting=meeting, service=service)
-                )
+                due = Due(at_us, delivery.operation, delivery.arguments, origin, retry_s, meeting=meeting, service=service)
+                due.is_replay = delivery.is_replay
+                self._push(due)
 
     def queued(self, now_us: int) -> list[QueuedWebhooks]:
         """Return what is queued, by service and operation; the most first."""

@@ -15,10 +15,18 @@ from typing import Any
 from uuid import UUID
 
 from integrity.clients.carrier import Abandon, AskOutside
-from integrity.endpoints.login import BYPASS, api_key_of, bypass_of, decode_token, password_of, service_key_of
+from integrity.endpoints.login import (
+    BYPASS,
+    api_key_of,
+    bypass_of,
+    decode_token,
+    password_of,
+    service_key_of,
+    webhook_key_of,
+)
 from integrity.endpoints.record import PASSWORD as RECORD_PASSWORD
 from integrity.endpoints.requests import WireRequest
-from integrity.endpoints.signature import SIGNATURE, sign, signing_key_of
+from integrity.endpoints.signature import SIGNATURE, sign
 from integrity.endpoints.table import Endpoints
 from integrity.errors import quote
 from integrity.history import Outcome, Returned
@@ -140,7 +148,7 @@ def server_of(origin: Origin, system: System) -> Server:
         api_key=api_key_of(),
         service_key=service_key_of(),
         bypass=bypass_of(),
-        webhook_key=signing_key_of(),
+        webhook_key=webhook_key_of(),
     )
 
 

@@ -15,6 +15,7 @@ import orjson
 from integrity.declaring import check_fields
 from integrity.endpoints.kinds import Kind, Unreadable, read, spell
 from integrity.endpoints.requests import JSON, BadRequest, WireRequest
+from integrity.endpoints.signature import signing_key_of
 from integrity.errors import UsageError
 from integrity.value import Value
 
@@ -57,6 +58,11 @@ def password_of(environment: Mapping[str, str] = os.environ) -> str:
 def api_key_of(environment: Mapping[str, str] = os.environ) -> str:
     """Return the key that a service is asked with, where it has one."""
     return next((environment[name] for name in API_KEY_NAMES if environment.get(name)), API_KEY)
+
+
+def webhook_key_of(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the key that webhooks are signed with between servers of ours, which always sign them."""
+    return signing_key_of(environment) or password_of(environment)
 
 
 def service_key_of(environment: Mapping[str, str] = os.environ) -> str:

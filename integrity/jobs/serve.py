@@ -1,5 +1,6 @@
 """The job of serving: a system's operations over HTTP on a database, until Ctrl-C (or SIGTERM) ends it."""
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job
+from integrity.http.origin import Origin, find_origin
 from integrity.jobs.run import ChosenRun, choose
 from integrity.load.interruption import first_signal
 from integrity.load.profile import OpenProfile, profile_names
@@ -18,6 +20,9 @@ from integrity.project import Project
 from integrity.registry import Registry
 from integrity.serve.served import ServedSystem, ServerOpened
 from integrity.systems.service import ServiceSettings
+
+OUTSIDE_TIMEOUT_S = 2.0
+"""So long an outside party that is a server of its own is waited for."""
 
 PROFILE = "smoke"
 """What is asked for its size where no profile is named; how outside services behave is not taken from it."""
@@ -34,6 +39,8 @@ class ServeAsked:
         wait_s: how long a request waits for one of them.
         may_be_reached: from other machines.
         venue: whose it is; empty: nobody asked.
+        dependencies: where the outside parties are; None: in the server's own process.
+        timeout_s: how long one of them is waited for.
     """
 
     chosen: ChosenRun
@@ -46,6 +53,8 @@ class ServeAsked:
     seed: int
     venue: str = ""
     dying: Callable[[str], float] | None = None
+    dependencies: Origin | None = None
+    timeout_s: float = OUTSIDE_TIMEOUT_S
 
 
 def choose_served(
@@ -61,6 +70,8 @@ def choose_served(
     may_be_reached: bool,
     seed: int,
     venue: str = "",
+    dependencies: str | None = None,
+    timeout_s: float = OUTSIDE_TIMEOUT_S,
 ) -> ServeAsked:
     """Return what is to be served.
 
@@ -84,7 +95,11 @@ def choose_served(
     chosen = ChosenRun(system=system, profile_name=named, profile=profile, faults=(), bug=sized.bug)
     services = profile.services if profile_name else {}
     dying = profile.abandon_share if profile_name else None
-    return ServeAsked(chosen, services, connections, wait_s, host, port, may_be_reached, seed, venue, dying)
+    outside = find_origin(dependencies, project, place="--dependencies") if dependencies is not None else None
+    if outside is not None and not frozenset(system.services) - system.own_services:
+        raise UsageError(f"--dependencies: system {system_name} has no outside parties", hint="Leave it out.")
+    asked = (chosen, services, connections, wait_s, host, port, may_be_reached, seed, venue, dying)
+    return ServeAsked(*asked, outside, timeout_s)
 
 
 def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None) -> Job[ServedSystem]:
@@ -94,7 +109,8 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
         UsageError: the port is taken, or others could reach it.
         AuditError: the database is not fit: not ours, not seeded, without room.
     """
-    from integrity.endpoints.login import api_key_of, bypass_of, password_of, service_key_of
+    from integrity.clients.outside import OutsideParties
+    from integrity.endpoints.login import api_key_of, bypass_of, password_of, service_key_of, webhook_key_of
     from integrity.endpoints.signature import signing_key_of
     from integrity.serve.application import Application
     from integrity.serve.listening import listen_on, serve, url_of
@@ -111,6 +127,10 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
         occupy(target, f"serve {system.name}", is_exclusive=False, is_kept=True) as hold,
     ):
         database.prepare(hold)
+        outside = None
+        if asked.dependencies is not None:
+            outside = OutsideParties(asked.dependencies, system, webhooks=url_of(made), timeout_s=asked.timeout_s)
+            asyncio.run(outside.check())
         pool = Pool(lambda: make_connection(target, system.schemas), size=asked.connections, wait_s=asked.wait_s)
         application = Application(
             system,
@@ -120,8 +140,9 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
             seed=asked.seed,
             counters=endpoints.counters,
             dying=asked.dying,
+            outside=outside,
         )
-        keys = bypass_of(), service_key_of(), signing_key_of()
+        keys = bypass_of(), service_key_of(), webhook_key_of() if outside is not None else signing_key_of()
         known = Secrets(password_of(), api_key_of(), secrets.token_bytes(32), *keys)
         opened = ServerOpened(
             system.name,

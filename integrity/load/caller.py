@@ -302,7 +302,7 @@ class Caller:
     def _replay(self, due: Due, random: Random, now_us: int) -> None:
         """Send what was answered once more, where a fault asks for it."""
         conduct = self.conduct
-        if conduct.replay_share and random.random() < conduct.replay_share:
+        if conduct.replay_share and not due.is_replay and random.random() < conduct.replay_share:
             conduct.counts["webhooks sent once more"] += 1
-            again = Delivery(conduct.replay_s, due.operation, due.arguments)
+            again = Delivery(conduct.replay_s, due.operation, due.arguments, is_replay=True)
             self.deliveries.add([again], now_us=now_us, origin=due.origin, retry_s=due.retry_s)

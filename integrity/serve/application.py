@@ -1,35 +1,31 @@
 """The application behind the endpoints: carries out calls on the pool, and what outside services send by themselves."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random, SystemRandom
 from typing import Any
 from uuid import UUID
 
 from integrity.clients.carrier import Abandon, draw_death
 from integrity.clients.deliveries import CausingCall, Deliveries, Due
+from integrity.clients.outside import OutsideParties, Owed
 from integrity.clients.services import Services
 from integrity.errors import Unreachable
 from integrity.faults.conduct import Conduct
 from integrity.history import Outcome, Returned, make_operation_id
-from integrity.operation import Operation, Row, Rows
+from integrity.operation import Operation, Request, Row, Rows
+from integrity.serve.courier import Courier
+from integrity.serve.dependency_metrics import DependencyMetrics
 from integrity.serve.metrics import Gauge, Metrics
 from integrity.serve.pool import Pool, PoolExhausted
 from integrity.serve.record import Asking, Record, now_us
-from integrity.systems.service import ServiceSettings
+from integrity.systems.service import Reaction, ServiceSettings
 from integrity.systems.system import Bug, System
 
 LAG_TICK_S = 0.1
-ATTEMPTS_MOST = 12
-"""A webhook or a job that fails is made so often. What only could not be made now comes again for as long as it takes."""
-
-_log = logging.getLogger("integrity.serve")
-
-END_S = 5.0
-"""So long calls that are under way have at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +45,7 @@ class Application:
         services: how outside services behave; those that are not named behave well.
         seed: of what they draw.
         dying: of an operation's calls, how many end as a process that serves them dies half way.
+        outside: the outside parties, where they are servers of their own; None: they are in this process.
 
     Attributes:
         left_owed: at the end, webhooks and jobs that nobody will make any more.
@@ -64,24 +61,27 @@ class Application:
         seed: int = 1,
         counters: Mapping[str, str] = {},
         dying: Callable[[str], float] | None = None,
+        outside: OutsideParties | None = None,
     ) -> None:
         self.system = system
         self.operations: Mapping[str, Operation] = system.operations_with(bug)
         self.pool = pool
         self.deliveries = Deliveries()
         self.metrics = Metrics(counters)
+        self.dependencies = DependencyMetrics()
+        self.metrics.streams += self.dependencies.all
         self.record = Record()
         self._conduct = Conduct(services, system.services)
         self._services = Services(system, self._conduct, self.deliveries, now_us)
         self._draws = Random(f"{seed}/services")
         self._deaths = Random(f"{seed}/deaths")
         self._dying = dying
+        self.outside = outside
         self._ids = SystemRandom()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._free = asyncio.Semaphore(max(1, pool.size // 2))  # of the pool for webhooks: the rest is for who waits
+        at_once = max(1, pool.size // 2)  # of the pool for webhooks: the rest is for who waits
+        self._courier = Courier(self.deliveries, self._send, at_once=at_once, conduct=self._conduct, random=self._draws)
         self._lag_s = 0.0
         self.left_owed = 0
-        self._given_up = 0
         self.metrics.gauges += self._gauges()
 
     async def call(
@@ -119,7 +119,13 @@ class Application:
         """Carry out an operation that need not be one of the system's; nobody counts or records it."""
         made = operation_id or make_operation_id(time.time_ns() // 1_000_000, self._ids)
         origin = CausingCall(operation.name, now_us() if caused_at_us is None else caused_at_us)
-        asking = Asking(self.record, made, lambda step: self._services.react(step, self._draws, origin))
+        asking = Asking(
+            self.record,
+            made,
+            lambda step: self._react(step, origin),
+            partial(self.dependencies.note_answer, self.system),
+            None if self.outside is None else self.outside.of(origin),
+        )
         events: list[Row] = []
         try:
             async with self.pool.driver() as driver:
@@ -137,6 +143,11 @@ class Application:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, "the database does not answer", 1)
         return Carried(made, returned, tuple(events))
 
+    def _react(self, step: Request, origin: CausingCall) -> tuple[Reaction, int]:
+        reaction, asked_us = self._services.react(step, self._draws, origin)
+        self.dependencies.note_reaction(self.system, step.service, reaction.deliveries)
+        return reaction, asked_us
+
     def _draw_death(self, operation: str) -> Abandon | None:
         if self._dying is None or operation not in self.operations:  # it is what follows a stream
             return None
@@ -146,55 +157,30 @@ class Application:
         """Deliver what outside services owe, as it comes due, until this is cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_lag())
-            while True:
-                due = self.deliveries.take(now_us())
-                if due is None:
-                    await self._wait_for_due()
-                    continue
-                await self._free.acquire()
-                task = asyncio.get_running_loop().create_task(self._deliver(due))
-                self._tasks.add(task)
-                task.add_done_callback(self._delivered)
+            group.create_task(self._courier.run())
 
     async def end(self) -> None:
         """Wait for the deliveries under way, and close the connections."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=END_S)
+        await self._courier.end()
+        if self.outside is not None:
+            await self.outside.close()
         await self.pool.close()
-        self.left_owed = self.deliveries.outstanding + self._given_up
+        self.left_owed = self._courier.left_owed
 
-    async def _deliver(self, due: Due) -> None:
-        if due.meeting is not None:
-            await due.meeting.wait()
+    async def owed(self, since_us: int) -> Owed | None:
+        """Return the webhooks and jobs that are still to be made; None: outside parties do not say what they owe."""
+        own = Owed(self.deliveries.outstanding, self.deliveries.count_since(since_us))
+        if self.outside is None:
+            return own
+        others = await self.outside.owed(since_us)
+        return None if others is None else Owed(own.count + others.count, own.since + others.since)
+
+    async def _send(self, due: Due) -> Returned:
         began_s = time.perf_counter()
         returned = (await self.call(due.operation, due.arguments, caused_at_us=due.origin.intended_at_us)).returned
-        outcome = returned.outcome
-        self.metrics.tasks.observe(time.perf_counter() - began_s, due.operation, outcome)
-        if outcome.is_answer:
-            self.deliveries.acknowledge(due)
-        elif outcome is Outcome.FAILED and due.attempt >= ATTEMPTS_MOST:
-            self._give_up(due, returned)
-        else:
-            self.deliveries.send_again(due, now_us())
-
-    def _give_up(self, due: Due, returned: Returned) -> None:
-        """Nobody sends for ever what is refused for ever."""
-        self.deliveries.acknowledge(due)
-        self._given_up += 1
-        _log.error("%s is not made any more, as it failed %d times: %s", due.operation, due.attempt, returned.error)
-
-    def _delivered(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._free.release()
-
-    async def _wait_for_due(self) -> None:
-        self.deliveries.added.clear()
-        due_us = self.deliveries.next_at_us
-        try:
-            async with asyncio.timeout(None if due_us is None else max(0.0, (due_us - now_us()) / 1_000_000)):
-                await self.deliveries.added.wait()
-        except TimeoutError:
-            return
+        self.metrics.tasks.observe(time.perf_counter() - began_s, due.operation, returned.outcome)
+        self.dependencies.deliveries.add(self.system.name, due.service, returned.outcome)
+        return returned
 
     async def _watch_lag(self) -> None:
         """Look again and again how late the loop is."""
@@ -218,6 +204,10 @@ class Application:
                 "state",
             ),
             Gauge("background_tasks_owed", "webhooks and jobs", lambda: {(): self.deliveries.outstanding}),
-            Gauge("background_tasks_given_up", "webhooks and jobs that failed too often", lambda: {(): self._given_up}),
+            Gauge(
+                "background_tasks_given_up",
+                "webhooks and jobs that failed too often",
+                lambda: {(): self._courier.given_up},
+            ),
             Gauge("event_loop_lag_seconds", "how late the loop was last", lambda: {(): self._lag_s}),
         ]

@@ -19,6 +19,11 @@ class Counter:
         self.name, self.title, self.labels = name, title, labels
         self._counts: dict[Labels, int] = {} if labels else {(): 0}
 
+    @property
+    def count(self) -> int:
+        """All of it."""
+        return sum(self._counts.values())
+
     def add(self, *values: str) -> None:
         self._counts[values] = self._counts.get(values, 0) + 1
 
@@ -84,6 +89,7 @@ class Metrics:
         )
         self.tasks = Histogram("background_task_duration_seconds", "how long webhooks and jobs took", "task", "outcome")
         self.calls = Counter("operation_calls_total", "calls by how they ended", "operation", "outcome")
+        self.forged = Counter("webhook_signatures_rejected_total", "webhooks that nobody signed who may", "http_route")
         self.named = {
             operation: Counter(name, f"calls of {operation} that were ok") for name, operation in counters.items()
         }
@@ -99,7 +105,7 @@ class Metrics:
     def render(self) -> str:
         """Return all of them."""
         metrics: tuple[Counter | Gauge | Histogram, ...]
-        metrics = (self.requests, self.tasks, self.calls, *self.named.values(), *self.gauges, *self.streams)
+        metrics = (self.requests, self.tasks, self.calls, self.forged, *self.named.values(), *self.gauges, *self.streams)
         return "".join(f"{line}\n" for metric in metrics for line in _lines(metric))
 
 

@@ -1,8 +1,9 @@
 """What a server did by itself, kept for whoever asks for it; integrity/endpoints/record.py says what of it travels."""
 
 import time
+from asyncio import Task, ensure_future
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -21,7 +22,7 @@ from integrity.history import (
     encode_returned,
 )
 from integrity.operation import Request
-from integrity.systems.service import Reaction
+from integrity.systems.service import Answer, Reaction
 
 LINES_MOST = 200_000
 """Of each kind; the oldest are forgotten. A run asks once a second."""
@@ -101,22 +102,46 @@ class Asking:
     """What one call asks of outside services, written down before the operation learns of it.
 
     Args:
-        react: lets a service react; returns that, and when it was asked.
+        react: lets a service in this process react; returns that, and when it was asked.
+        measure: is told of each answer: service, what came, how long it took.
+        elsewhere: asks one that is a server of its own; returns None of one that is not. None: none is.
     """
 
-    def __init__(self, record: Record, operation_id: UUID, react: Callable[[Request], tuple[Reaction, int]]) -> None:
+    def __init__(
+        self,
+        record: Record,
+        operation_id: UUID,
+        react: Callable[[Request], tuple[Reaction, int]],
+        measure: Callable[[Request, Answer, float], None],
+        elsewhere: Callable[[Request], "Task[Answer] | None"] | None = None,
+    ) -> None:
         self._record = record
         self._operation_id = operation_id
         self._react = react
+        self._measure = measure
+        self._elsewhere = elsewhere
 
-    def request(self, step: Request) -> Reaction:
+    def request(self, step: Request) -> Reaction | Awaitable[Reaction]:
         """Ask. An answer that takes no time is there at once."""
+        asking = self._elsewhere(step) if self._elsewhere is not None else None
+        if asking is not None:
+            return ensure_future(self._wait_for(step, asking))
         reaction, asked_us = self._react(step)
-        returned_us = None if reaction.latency_s else asked_us
-        asked = Requested(self._operation_id, step.service, step.payload, reaction.answer, asked_us, returned_us)
-        self._record.requests.append(encode_requested(asked))
+        self._measure(step, reaction.answer, reaction.latency_s)
+        self._note(step, reaction.answer, asked_us, None if reaction.latency_s else asked_us)
         return reaction
 
     def answered(self) -> None:
         """The answer to the last request has come, a while after it was asked."""
         self._record.requests.append(encode_request_returned(self._operation_id, now_us()))
+
+    async def _wait_for(self, step: Request, asking: "Task[Answer]") -> Reaction:
+        asked_us = now_us()
+        answer = await asking
+        self._measure(step, answer, (now_us() - asked_us) / 1_000_000)
+        self._note(step, answer, asked_us, now_us())
+        return Reaction(answer)
+
+    def _note(self, step: Request, answer: Answer, asked_us: int, returned_us: int | None) -> None:
+        asked = Requested(self._operation_id, step.service, step.payload, answer, asked_us, returned_us)
+        self._record.requests.append(encode_requested(asked))

@@ -1,5 +1,6 @@
 """What is told of a server: that it answers, and at the end what it has answered."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from integrity.events import Event
@@ -32,4 +33,33 @@ class ServedSystem:
 
     system: str
     request_count: int
+    left_owed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DependenciesOpened(Event):
+    """Outside parties answer from now on.
+
+    Args:
+        systems: with the parties of each.
+        is_reachable: from other machines.
+    """
+
+    systems: Mapping[str, Sequence[str]]
+    url: str
+    is_reachable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServedDependencies:
+    """What outside parties did.
+
+    Args:
+        request_count: that they were asked.
+        delivery_count: webhooks that they sent, lost_count: that were lost on the way; left_owed: not sent any more.
+    """
+
+    request_count: int
+    delivery_count: int
+    lost_count: int
     left_owed: int

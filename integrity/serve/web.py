@@ -1,7 +1,7 @@
 """The web application: requests become calls by the system's table of endpoints, and what came of them answers.
 
 Starlette
-  Observing      request ids, how long each request took, and what nobody foresaw as an answer of JSON
+  Observing      request ids, how long each request took, and what nobody foresaw as an answer of JSON: observing.py
     /health /metrics, login, pages
     the streams: websockets and event streams, see streams.py
     everything else: the table
@@ -9,26 +9,23 @@ Starlette
 
 import asyncio
 import hmac
-import logging
-import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from integrity.endpoints.answers import encode_return
 from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.login import BYPASS
+from integrity.endpoints.outside import CAUSED_AT
 from integrity.endpoints.record import CALLS, PASSWORD, PATH, REQUESTS, SINCE
 from integrity.endpoints.requests import JSON, BadRequest, WireRequest, decode_call
 from integrity.endpoints.signature import SIGNATURE, why_not_signed
@@ -37,28 +34,17 @@ from integrity.history import Outcome, Returned
 from integrity.serve.application import Application
 from integrity.serve.limiter import Limiter
 from integrity.serve.metrics import CONTENT_TYPE
+from integrity.serve.observing import ROUTE, Observing, json_answer, read_body
 from integrity.serve.streams import Streams
 from integrity.serve.tokens import TOKEN_S, Tokens
-
-BODY_S = 30.0
-"""So long a client may take to send a body."""
 
 LOGIN_BYTES_MOST = 4_096
 
 ACCESS_TOKEN = "access_token"  # noqa: S105  (a name)
 """The parameter of a query that a token may be in."""
 
-ROUTE = "integrity.route"
-"""In a scope: what metrics call the request."""
-
-OTHER = "other"
-"""What they call one that asks for nothing here: paths that anybody makes up would be names without end."""
-
 RATE_LIMITED = "rate_limited"
 """Why who has asked as often as he may is declined."""
-
-_REQUEST_ID = re.compile(r"[\w.\-]{1,100}")
-_log = logging.getLogger("integrity.serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +95,7 @@ def make_web(
     fixed = frozenset(each.path for each in routes if isinstance(each, Route))
     web.fixed = {each.path: each.methods or () for each in routes[:-1] if isinstance(each, Route)}
     return Starlette(
-        routes=routes, middleware=[Middleware(_Observing, application=application, fixed=fixed)], lifespan=lifespan
+        routes=routes, middleware=[Middleware(Observing, metrics=application.metrics, fixed=fixed)], lifespan=lifespan
     )
 
 
@@ -133,7 +119,7 @@ class _Web:
         """Say whether the database answers."""
         is_well = await self._application.pool.is_answering()
         said = {"status": "ok" if is_well else "unavailable", "system": self._application.system.name, **self._venue}
-        return _json(said if is_well else {**said, "reason": "the database does not answer"}, 200 if is_well else 503)
+        return json_answer(said if is_well else {**said, "reason": "the database does not answer"}, 200 if is_well else 503)
 
     async def metrics(self, _request: Request) -> Response:
         return Response(self._application.metrics.render(), media_type=CONTENT_TYPE)
@@ -147,8 +133,10 @@ class _Web:
             first, second, since_us = numbers
         except ValueError:
             raise BadRequest(422, f"{CALLS} and {REQUESTS} are numbers of lines, {SINCE} microseconds") from None
-        owed = self._application.deliveries
-        page = self._application.record.page(first, second, owed=owed.outstanding, owed_since=owed.count_since(since_us))
+        owed = await self._application.owed(since_us)
+        if owed is None:
+            return json_answer({"error": "the server of the outside parties does not say what they owe"}, 503)
+        page = self._application.record.page(first, second, owed=owed.count, owed_since=owed.since)
         return Response(page, media_type=JSON)
 
     async def log_in(self, request: Request) -> Response:
@@ -158,7 +146,7 @@ class _Web:
         self._check_key(request)
         claims = login.decode(await read_body(request, LOGIN_BYTES_MOST), self._secrets.password)
         token = self._tokens.make(claims)
-        return _json({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_S})
+        return json_answer({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_S})
 
     class Calls:
         """Answers every request of the table: an application of its own, as it takes all methods."""
@@ -191,11 +179,12 @@ class _Web:
             if refused := self._refuse(request, path, claims):
                 return refused
         body = await read_body(request, endpoint.body_bytes_most)
-        if endpoint.is_signed and self._secrets.webhook_key:
+        caused_at_us = _caused_at(request) if self._secrets.webhook_key else None
+        if self._secrets.webhook_key and (endpoint.is_signed or caused_at_us is not None):
             self._check_signature(request, body)
         wire = WireRequest(request.method, path, query, dict(request.headers), body, claims)
         arguments, operation_id = decode_call(endpoint, placed, wire)
-        carried = await self._application.call(endpoint.operation, arguments, operation_id)
+        carried = await self._application.call(endpoint.operation, arguments, operation_id, caused_at_us=caused_at_us)
         answer = self._endpoints.encode_return(endpoint, carried.returned, carried.events, now_s=time.time())
         return Response(answer.body, answer.status, {**answer.headers, "operation-id": str(carried.operation_id)})
 
@@ -240,6 +229,7 @@ class _Web:
     def _check_signature(self, request: Request, body: bytes) -> None:
         given, key = request.headers.get(SIGNATURE, ""), self._secrets.webhook_key
         if why := why_not_signed(given, body, key, now_s=time.time()):
+            self._application.metrics.forged.add(request.scope[ROUTE])
             raise BadRequest(401, why, field=SIGNATURE)
 
     def _refuse(self, request: Request, path: str, claims: Mapping[str, Any]) -> Response | None:
@@ -262,80 +252,6 @@ class _Web:
         return bool(self._secrets.bypass) and _is_same(request.headers.get(BYPASS, ""), self._secrets.bypass)
 
 
-async def read_body(request: Request, bytes_most: int) -> bytes:
-    """Return a request's body.
-
-    Raises:
-        BadRequest: it is longer than that, or does not come to its end.
-    """
-    said = request.headers.get("content-length", "0")
-    too_long = BadRequest(413, f"the body is longer than {bytes_most:,} bytes, which is what may be sent here")
-    if not said.isdecimal() or int(said[:20]) > bytes_most:
-        raise too_long
-    parts, count = [], 0
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for part in request.stream():
-                count += len(part)
-                if count > bytes_most:
-                    raise too_long
-                parts.append(part)
-    except TimeoutError:
-        raise BadRequest(408, f"the body did not come to its end within {BODY_S:g} s") from None
-    return b"".join(parts)
-
-
-class _Observing:
-    """Measures each request, gives it an id, and answers what was refused, or went wrong, with JSON."""
-
-    def __init__(self, app: ASGIApp, application: Application, fixed: Collection[str]) -> None:
-        self._app = app
-        self._fixed = fixed
-        self._observe = application.metrics.requests.observe
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began_s = time.perf_counter()
-        request_id = _request_id(scope)
-        status = 0
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, sending)
-        except ClientDisconnect:
-            status = 499  # as nginx has it: nobody is there to be answered
-        except Exception as error:
-            if status:
-                raise
-            await _describe(error, request_id)(scope, receive, sending)
-        finally:
-            route = scope.get(ROUTE) or (scope["path"] if scope["path"] in self._fixed else OTHER)
-            self._observe(time.perf_counter() - began_s, scope["method"], route, str(status))
-
-
-def _describe(error: Exception, request_id: str) -> Response:
-    """Return the answer that tells of an exception."""
-    if isinstance(error, BadRequest):
-        members = {"error": str(error), **({"field": error.field} if error.field else {})}
-        headers = {"allow": error.allow} if error.allow else {}
-        headers |= {"www-authenticate": "Bearer"} if error.status == 401 else {}
-        return _json({**members, "request_id": request_id}, error.status, headers)
-    _log.error("request %s", request_id, exc_info=error)
-    return _json({"error": "an error of the server's own", "request_id": request_id}, 500)
-
-
-def _json(members: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] = {}) -> Response:
-    return Response(orjson.dumps(members), status, {"content-type": JSON, **headers})
-
-
 def _page(html: str) -> Callable[[Request], Any]:
     async def page(_request: Request) -> Response:
         return HTMLResponse(html)
@@ -343,15 +259,16 @@ def _page(html: str) -> Callable[[Request], Any]:
     return page
 
 
-def _request_id(scope: Scope) -> str:
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-
-
 def _sent(request: Request, part: str) -> str:
     """Return a part of the URL as it was sent."""
     value: bytes = request.scope.get(part) or (b"" if part == "query_string" else request.scope["path"].encode())
     return value.decode("latin-1")
+
+
+def _caused_at(request: Request) -> int | None:
+    """Return when the client's call came that a webhook follows from, which must be signed; None: it does not say."""
+    said = request.headers.get(CAUSED_AT, "")
+    return int(said) if said.isdecimal() and len(said) <= len(str(2**63)) else None
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -36,11 +36,15 @@ class Delivery:
         delay_s: seconds after the request that caused it; two with the same delay are sent at once.
         operation: the operation it calls.
         arguments: its arguments, without operation_id: every delivery is a call of its own.
+        lost: how many sendings of it are lost on the way before the one that arrives.
+        is_replay: it was answered long ago, and comes once more.
     """
 
     delay_s: float
     operation: str
     arguments: Mapping[str, Value]
+    lost: int = 0
+    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +169,11 @@ class Context:
         delay_s = random.uniform(settings.delay_least_s, settings.delay_most_s)
         if random.random() < settings.reorder_share:
             delay_s += random.uniform(0.0, 2 * max(settings.delay_most_s, settings.retry_s))
+        lost = 0
         while settings.drop_share and random.random() < min(settings.drop_share, DROP_SHARE_MOST):
             delay_s += settings.retry_s
-        deliveries = [Delivery(delay_s, operation, arguments)]
+            lost += 1
+        deliveries = [Delivery(delay_s, operation, arguments, lost)]
         if random.random() < settings.duplicate_share:
             late_s = settings.retry_s if random.random() < 0.5 else 0.0
             deliveries.append(Delivery(delay_s + late_s, operation, arguments))

@@ -124,6 +124,8 @@ class System:
         services: the outside services, by the name that Request steps use.
         request_keys: service -> the key of its payloads that says what is asked of it, e.g. mint -> "do", where it answers
             more than one question; runs tell their times apart by it.
+        own_services: of the services, those that are the system's or its clients' own: in their process, also where the
+            outside ones are servers.
         pools: pools of keys that arguments are drawn from: pool name -> a query whose first column lists them in order.
         makes: keys that an operation's ok reply adds to a pool: operation -> (pool, name in the reply).
         bugs: what can be planted, by name.
@@ -153,6 +155,7 @@ class System:
     operations: Mapping[str, Operation] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     request_keys: Mapping[str, str] = field(default_factory=dict)
+    own_services: frozenset[str] = frozenset()
     pools: Mapping[str, str] = field(default_factory=dict)
     makes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     bugs: Mapping[str, Bug] = field(default_factory=dict)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
@@ -20,7 +21,7 @@ from integrity.report.terminal import JSON_FORMAT
 
 ROOT = Path(__file__).parents[2]
 SECTIONS: dict[str, str] = dict(
-    re.findall(r"## `integrity ?([\w ]*)`\n(.*?)(?=\n## |\Z)", (ROOT / "docs/json.md").read_text(), re.DOTALL)
+    re.findall(r"## `integrity ?([\w -]*)`\n(.*?)(?=\n## |\Z)", (ROOT / "docs/json.md").read_text(), re.DOTALL)
 )
 SETTINGS = """
 [suites.tiny]
@@ -60,6 +61,8 @@ LINES = (
     "snapshot --list",
     "restore one --yes",
     "snapshot --drop one",
+    "serve bank --port 0",
+    "serve-dependencies safebox --port 0",
     "stop --all",
     "rollback --dry-run",
     "rollback --yes",
@@ -90,15 +93,24 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[str
     sys.modules.pop("bank", None)
 
 
+class Ending(io.StringIO):
+    """Ends a server as soon as it says that it answers."""
+
+    def write(self, text: str) -> int:
+        if '"opened"' in text:
+            signal.raise_signal(signal.SIGTERM)
+        return super().write(text)
+
+
 def _objects(line: str) -> list[Mapping[str, Any]]:
-    out = io.StringIO()
+    out = Ending() if line.startswith("serve") else io.StringIO()
     try:
         with redirect_stdout(out), redirect_stderr(io.StringIO()):
             invoke([*line.split(), "--json"])
     except AuditError as error:
         raise AssertionError(f"integrity {line}: {error}") from None
     text = out.getvalue()
-    return [json.loads(each) for each in text.splitlines()] if line.startswith("monitor") else [json.loads(text)]
+    return [json.loads(each) for each in text.splitlines()] if line.startswith(("monitor", "serve")) else [json.loads(text)]
 
 
 def _section(line: str) -> str:

@@ -85,7 +85,9 @@ def test_calls_of_the_servers_own_are_in_the_history_from_the_run_on_each_of_a_c
         told.owed_since = 1
         told.hear(3)
         told.hear(5, caused_at_us=17)
-        asking = Asking(told.record, UUID(int=9), lambda step: (Reaction({"status": "taken"}, latency_s=1.0), 5))
+        asking = Asking(
+            told.record, UUID(int=9), lambda step: (Reaction({"status": "taken"}, latency_s=1.0), 5), lambda *_: None
+        )
         asking.request(Request("bank", {"minor": 5}))
         ending(ENDED)
         draining = asyncio.create_task(record.drain())

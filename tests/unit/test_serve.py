@@ -19,7 +19,8 @@ from integrity.endpoints.signature import OLD_S, sign
 from integrity.endpoints.table import Endpoints, Limit
 from integrity.errors import Unreachable, UsageError
 from integrity.operation import Begin, Declined, Ok, Operation, Request, Rows, Statement, StatementFailed, Value
-from integrity.serve.application import ATTEMPTS_MOST, Application
+from integrity.serve.application import Application
+from integrity.serve.courier import ATTEMPTS_MOST
 from integrity.serve.limiter import Limiter
 from integrity.serve.listening import listen_on, url_of
 from integrity.serve.metrics import Histogram, Metrics
@@ -435,7 +436,7 @@ def test_buckets_of_a_histogram_add_up() -> None:
         'h_sum{who="a\\"b\\\\c\\n"} 99.3015',
         'h_count{who="a\\"b\\\\c\\n"} 4',
     ]
-    assert (histogram.count, Metrics({"votes_total": "vote"}).render().count("# TYPE")) == (4, 4)
+    assert (histogram.count, Metrics({"votes_total": "vote"}).render().count("# TYPE")) == (4, 5)
 
 
 def test_a_token_says_what_it_was_made_for_until_its_time_is_over_and_to_nobody_else() -> None:

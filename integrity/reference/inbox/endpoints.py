@@ -89,12 +89,14 @@ ENDPOINTS = Endpoints(
                 "provider_message_id": _FILLED,
                 "kind": body(one_of=("sent", "delivered", "failed")),
             },
+            is_signed=True,
         ),
         Endpoint(
             "POST",
             "/webhooks/messages",
             "receive_message",
             {**_CONVERSATION, "provider_message_id": _FILLED, "body": _TEXT},
+            is_signed=True,
         ),
         Endpoint(
             "POST",

@@ -43,8 +43,8 @@ ENDPOINTS = Endpoints(
         Endpoint("POST", "/pos/invoice", "create_pos_sale", {**_OWNER, **_AMOUNT}, ok_status=201),
         Endpoint("POST", "/pos/tap", "tap_sale", {**_CARD, **_INVOICE}),
         # Of parties that are no owners: the mint, the relay, the service's own sweeper.
-        Endpoint("POST", "/mint/paid", "confirm_invoice", _INVOICE),
-        Endpoint("POST", "/relay/request", "answer_nfc_request", {"nfc_request_id": body()}),
+        Endpoint("POST", "/mint/paid", "confirm_invoice", _INVOICE, is_signed=True),
+        Endpoint("POST", "/relay/request", "answer_nfc_request", {"nfc_request_id": body()}, is_signed=True),
         Endpoint("POST", "/safebox/sweep", "settle_pending", {"wallet_id": body()}),
     ),
     declines={

@@ -20,6 +20,7 @@ STREAMVOTE = System(
     operations=OPERATIONS,
     services=SERVICES,
     request_keys={"provider": "command", "jobs": "job", "cache": "command"},
+    own_services=frozenset({"jobs", "cache", "app"}),
     pools={
         "wallets": "select id from streamvote.wallets order by id",
         "live_events": "select id from streamvote.live_events where status = 'open' order by id",
