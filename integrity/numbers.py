@@ -99,6 +99,11 @@ def show_duration(seconds: float) -> str:
     return f"{seconds / _UNITS[unit]:g}{unit}"
 
 
+def show_part(ran_s: float, plan_s: float) -> str:
+    """Return the mark of what was shortened, e.g. "20 s of the plan's 4h"."""
+    return f"{ran_s:.4g} s of the plan's {show_duration(round(plan_s, 3))}"
+
+
 def _show(number: float) -> str:
     return f"{int(number):,}" if number == int(number) else f"{number:g}"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,6 +14,7 @@ from integrity.engines.target import Target
 from integrity.errors import AuditError
 from integrity.invariants.load import load_invariants
 from integrity.jobs.race_log import read_last_race
+from integrity.numbers import show_part
 from integrity.project import DATABASE_VARIABLE, OPERATIONS_FOLDER, SETTINGS_FILE, Project, reference_folder
 from integrity.registry import Registry
 from integrity.report.about_text import About
@@ -163,21 +164,34 @@ def _describe_run(folder: RunFolder) -> str:
     bug = f" with the bug {settings.bug}" if settings.bug else ""
     is_whole, is_alive = (folder.path / RESULT_FILE).exists(), folder.is_alive()
     ended = "ended" if is_whole else "running" if is_alive else "was ended without a result"
-    if is_whole and _was_interrupted(folder):
+    result = _read_result(folder) if is_whole else {}
+    if result.get("state") == "interrupted":
         ended = "interrupted"
+    if mark := _mark(result):
+        ended += f", shortened: {mark}"
     return f"{_when(settings.started_at_us / 1e6)}  {settings.profile} of {settings.system}{bug}, {ended}"
 
 
-def _was_interrupted(folder: RunFolder) -> bool:
-    try:  # without the model of results, which takes long to build
-        return bool(orjson.loads((folder.path / RESULT_FILE).read_bytes())["state"] == "interrupted")
-    except (OSError, ValueError, KeyError, TypeError):  # `report` says what is wrong with it
-        return False
+def _mark(result: Mapping[str, Any]) -> str:
+    """Return what a shortened run has of its plan; empty: it was not, or nobody can read it."""
+    try:
+        return show_part(float(result["shortened"]["ran_s"]), float(result["shortened"]["plan_s"]))
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _read_result(folder: RunFolder) -> dict[str, Any]:
+    """Return what a run came to without the model of results, which takes long to build; empty: nobody can read it."""
+    try:
+        result = orjson.loads((folder.path / RESULT_FILE).read_bytes())
+    except (OSError, ValueError):  # `report` says what is wrong with it
+        return {}
+    return result if isinstance(result, dict) else {}
 
 
 def _resuming(folder: RunFolder) -> list[str]:
     """Return how the last run is gone on with, where it was cut off and something is left of it."""
-    if (folder.path / RESULT_FILE).exists() and not _was_interrupted(folder):
+    if (folder.path / RESULT_FILE).exists() and _read_result(folder).get("state") != "interrupted":
         return []
     from integrity.load.resuming import find_rest  # for those who have such a run
 

@@ -11,7 +11,7 @@ from integrity.monitor.findings import Alert
 from integrity.monitor.limits import CRITICAL
 from integrity.monitor.processes import SERVER
 from integrity.monitor.summary import MonitorSummary
-from integrity.numbers import show_duration
+from integrity.numbers import show_part
 from integrity.runs.app import AppVersion
 from integrity.runs.documents import RUN_AGAIN, Document, DocumentKind, DocumentPart
 from integrity.runs.draining import Drain
@@ -217,7 +217,7 @@ class Shortened(DocumentPart):
     @property
     def mark(self) -> str:
         """In words, e.g. "20 s of the plan's 4h"."""
-        return f"{self.ran_s:.4g} s of the plan's {show_duration(round(self.plan_s, 3))}"
+        return show_part(self.ran_s, self.plan_s)
 
 
 class LeftOut(DocumentPart):

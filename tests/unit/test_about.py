@@ -7,6 +7,8 @@ import pytest
 from integrity.cli.main import main
 from integrity.invariants import load
 from integrity.project import reference_folder
+from integrity.runs.folder import Recorder, RunFolder
+from tests.documents import make_result, make_settings
 
 
 def about(capsys: pytest.CaptureFixture[str]) -> tuple[object, str, str]:
@@ -46,6 +48,25 @@ def test_a_project_is_told_with_its_database_and_what_is_its_own(
     assert "@127.0.0.1:1/shop (integrity.toml)" in out
     assert "its own     2 invariants, 1 operation (withdraw), 1 query\n" in out
     assert "  integrity validate\n  integrity race withdraw withdraw\n" in out
+
+
+def test_the_last_run_is_told_with_what_it_has_of_its_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
+    folder = RunFolder(tmp_path / ".integrity/runs/r1")
+    recorder = Recorder(folder, make_settings())
+    recorder.end()
+    recorder.close()
+    for state, shortened, told in (
+        ("interrupted", {"ran_s": 93.0, "plan_s": 1500.0}, "interrupted, shortened: 93 s of the plan's 25m\n"),
+        ("finished", None, "ended\n"),
+    ):
+        folder.write_result(make_result(state=state, shortened=shortened))
+        assert told in about(capsys)[1]
+    (folder.path / "result.json").write_text('{"shortened": {"ran_s": "x"}, "state": 4}')
+    assert "last run" in about(capsys)[1]
 
 
 @pytest.mark.parametrize("folder", ["an empty one", "our own"])
