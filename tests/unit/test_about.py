@@ -7,7 +7,7 @@ import pytest
 from integrity.cli.main import main
 from integrity.invariants import load
 from integrity.project import reference_folder
-from integrity.runs.folder import Recorder, RunFolder
+from integrity.runs.folder import Recorder, make_run_folder
 from tests.documents import make_result, make_settings
 
 
@@ -55,7 +55,7 @@ def test_the_last_run_is_told_with_what_it_has_of_its_plan(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("INTEGRITY_DATABASE_URL", raising=False)
-    folder = RunFolder(tmp_path / ".integrity/runs/r1")
+    folder = make_run_folder(tmp_path / ".integrity/runs", "r1")
     recorder = Recorder(folder, make_settings())
     recorder.end()
     recorder.close()
