@@ -18,14 +18,15 @@ from yarl import URL
 from integrity.clients.carrier import Abandon, AskOutside, Carrier
 from integrity.clients.feeds import Brought, Take
 from integrity.clients.http import DIES_AFTER_S, UNAUTHORIZED, Refused, Server
+from integrity.clients.realtime import read_realtime
 from integrity.endpoints.answers import decode_return
+from integrity.endpoints.kinds import UnreadableMessage
 from integrity.endpoints.messages import (
     MESSAGE_BYTES_MOST,
     EventStreamReader,
     Message,
     Opened,
     Stands,
-    UnreadableMessage,
     decode_block,
     decode_message,
 )
@@ -262,10 +263,12 @@ class WireLine:
         """
         feeds, origin = self._feeds, self._feeds.server.origin
         url = URL(f"{origin.scheme}://{origin.netloc}{origin.path}{asked.target}", encoded=True)
-        if self._stream.form is Form.WEBSOCKET:
+        if self._stream.form is not Form.EVENT_STREAM:
             socket = await feeds.session.ws_connect(url, headers=headers, heartbeat=PING_S, max_msg_size=MESSAGE_BYTES_MOST)
             assert isinstance(socket, _Websocket)
             self._source = socket
+            if self._stream.form is Form.REALTIME:
+                return read_realtime(socket, self._stream, asked, headers, cursor=feeds.cursor)
             return self._read_websocket(socket)
         headers |= {"accept": EVENT_STREAM, "cache-control": "no-store"}
         response = self._source = await feeds.session.get(url, headers=headers)

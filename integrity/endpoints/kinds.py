@@ -33,6 +33,10 @@ class Kind(Enum):
     BYTES = "base64"
 
 
+class UnreadableMessage(Exception):
+    """What came down a stream is none of its messages; `str` says why."""
+
+
 class Unreadable(Exception):
     """A value is not of its kind."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from integrity.endpoints.kinds import UnreadableMessage
 from integrity.endpoints.stream import OPENED, POSITION, REFUSED, Form, Stream
 from integrity.history import Outcome, Returned
 from integrity.operation import Row
@@ -29,10 +30,6 @@ MESSAGE_BYTES_MOST = 1024 * 1024
 """So long one message may be that a client reads."""
 
 _NUMBERS = ("stream", "sequence", "event_id")
-
-
-class UnreadableMessage(Exception):
-    """What came down a stream is none of its messages; `str` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,8 @@ def encode_message(stream: Stream, message: Message, *, cursor: str) -> bytes:
         cursor: what the subscription calls where a client stands.
     """
     name, data = _name_and_data(stream, message, cursor)
+    if stream.form is Form.REALTIME:  # what each of its channels makes of it is told by phoenix.py
+        return orjson.dumps(data, default=told)
     if stream.form is Form.WEBSOCKET:
         return orjson.dumps({"type": name, "data": data}, default=told)
     assert not isinstance(message, Refused), "an event stream is refused by the answer to its request"
@@ -198,7 +197,7 @@ def _read(stream: Stream, name: str, data: Any, cursor: str) -> Message | None:
     if not isinstance(data, dict):
         raise UnreadableMessage(f"the data of {name} is no object of JSON")
     if name == stream.event:
-        return Brought(_read_event(name, data))
+        return Brought(read_event(name, data))
     if name == REFUSED:
         return Refused(_read_refusal(data))
     if type(data.get(cursor)) is not int:
@@ -206,7 +205,12 @@ def _read(stream: Stream, name: str, data: Any, cursor: str) -> Message | None:
     return Opened(data) if name == OPENED else Stands(data[cursor])
 
 
-def _read_event(name: str, data: dict[str, Any]) -> Row:
+def read_event(name: str, data: Mapping[str, Any]) -> Row:
+    """Return an event out of what a message says of it.
+
+    Raises:
+        UnreadableMessage: it is none.
+    """
     for member in _NUMBERS:
         if type(data.get(member)) is not int:
             raise UnreadableMessage(f"{name} does not say {member}, a whole number")

@@ -9,12 +9,13 @@ What was missed comes first, then what the call that opened it replied, then wha
 something over without showing it, it says where it stands. messages.py spells that for each form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from integrity.declaring import check_fields
 from integrity.endpoints.endpoint import Argument, Endpoint, Where
+from integrity.endpoints.phoenix import CHANGES, Channel
 from integrity.errors import UsageError, quote
 
 OPENED, POSITION, REFUSED = "OPENED", "POSITION", "REFUSED"
@@ -26,6 +27,7 @@ class Form(Enum):
 
     WEBSOCKET = "websocket"
     EVENT_STREAM = "event stream"
+    REALTIME = "realtime socket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,13 @@ class Stream:
     Args:
         request: opens it; its operation is that of the subscription.
         event: what its events are called on the wire.
+        channels: of a realtime socket: what is shown to who listens to a table; the first shows whole events.
     """
 
     form: Form
     request: Endpoint
     event: str
+    channels: tuple[Channel, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -55,7 +59,7 @@ class Stream:
             raise UsageError(f"{self}: its events cannot be called {quote(self.event)}", hint='Name them: event="UPDATED".')
 
     def __str__(self) -> str:
-        return f"{'WS' if self.form is Form.WEBSOCKET else 'GET'} {self.request.path}"
+        return f"{'GET' if self.form is Form.EVENT_STREAM else 'WS'} {self.request.path}"
 
     @property
     def operation(self) -> str:
@@ -71,3 +75,8 @@ def websocket(path: str, operation: str, arguments: Mapping[str, Argument], *, e
 def event_stream(path: str, operation: str, arguments: Mapping[str, Argument], *, event: str) -> Stream:
     """Return a stream of server-sent events."""
     return Stream(Form.EVENT_STREAM, Endpoint("GET", path, operation, arguments), event)
+
+
+def realtime(path: str, operation: str, arguments: Mapping[str, Argument], channels: Sequence[Channel]) -> Stream:
+    """Return a socket as a Supabase has it, whose channels are joined one by one."""
+    return Stream(Form.REALTIME, Endpoint("GET", path, operation, arguments), CHANGES, tuple(channels))

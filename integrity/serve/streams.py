@@ -7,7 +7,7 @@ dropped and counted; all that are open are closed with 1001 when the server ends
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 from uuid import UUID
 
@@ -17,15 +17,16 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.messages import KEEP_ALIVE, Opened, Refused, encode_message
 from integrity.endpoints.requests import BadRequest, WireRequest, decode_call
 from integrity.endpoints.stream import Form, Stream
 from integrity.endpoints.table import Endpoints
 from integrity.history import Outcome, Returned
 from integrity.serve.application import Application, Carried
+from integrity.serve.gate import Gate
 from integrity.serve.metrics import Counter, Gauge, Histogram
-from integrity.serve.topics import Listener, Topic, Topics
+from integrity.serve.realtime import RealtimeSocket
+from integrity.serve.topics import Listener, Piece, Topic, Topics
 from integrity.systems.system import Subscription
 
 KEEP_ALIVE_S = 10.0
@@ -36,9 +37,6 @@ EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8", "cache-contr
 GOING_AWAY, VIOLATES, OVER = 1001, 1008, 1011
 """Codes of websockets that are closed: the server ends, the client or its call does not keep to what is asked of them, the
 stream ended by itself."""
-
-Admit = Callable[[HTTPConnection, Endpoint], Mapping[str, Any]]
-"""Returns what the token of a request says, or raises BadRequest."""
 
 
 class Streams:
@@ -63,36 +61,50 @@ class Streams:
             self.dropped,
         )
 
-    def routes(self, admit: Admit) -> list[BaseRoute]:
+    def routes(self, gate: Gate) -> list[BaseRoute]:
         """Return the routes of the system's streams."""
-        return [self._route(stream, admit) for stream in self._endpoints.streams]
+        return [self._route(stream, gate) for stream in self._endpoints.streams]
 
     def end(self) -> None:
         """Close all that are open, and open none any more."""
         self._is_ending = True
         self._topics.end()
 
-    def _route(self, stream: Stream, admit: Admit) -> BaseRoute:
+    def _route(self, stream: Stream, gate: Gate) -> BaseRoute:
         subscription = self._application.system.subscriptions[stream.operation]
         path = stream.request.path
+        if stream.form is Form.REALTIME:
+            return WebSocketRoute(path, RealtimeSocket(self, stream, subscription, gate))
         if stream.form is Form.WEBSOCKET:
-            return WebSocketRoute(path, _Websocket(self, stream, subscription, admit))
-        return Route(path, _EventStream(self, stream, subscription, admit), methods=["GET"])
+            return WebSocketRoute(path, _Websocket(self, stream, subscription, gate))
+        return Route(path, _EventStream(self, stream, subscription, gate), methods=["GET"])
+
+    @contextmanager
+    def counted(self, name: str) -> Iterator[None]:
+        """Count a client for the block."""
+        self._open[name] = self._open.get(name, 0) + 1
+        try:
+            yield
+        finally:
+            self._open[name] -= 1
 
     @contextmanager
     def listening(
-        self, stream: Stream, subscription: Subscription, arguments: Mapping[str, Any]
+        self, stream: Stream, subscription: Subscription, arguments: Mapping[str, Any], *, is_counted: bool = True
     ) -> Iterator[tuple[Topic, Listener]]:
-        """Give a topic and a listener of it, for the block."""
+        """Give a topic and a listener of it, for the block.
+
+        Args:
+            is_counted: False: his socket is counted by itself.
+        """
         name = stream.request.path
-        self._open[name] = self._open.get(name, 0) + 1
         topic, listener = self._topics.enter(stream, subscription, arguments)
         if self._is_ending:
             listener.over.set()
         try:
-            yield topic, listener
+            with self.counted(name) if is_counted else nullcontext():
+                yield topic, listener
         finally:
-            self._open[name] -= 1
             self._topics.leave(topic, listener)
             if listener.is_dropped:
                 self.dropped.add(name)
@@ -132,15 +144,18 @@ class Streams:
             raise error
 
     async def _send(self, topic: Topic, listener: Listener, send: Callable[[bytes | None], Awaitable[None]]) -> None:
-        name = topic.stream.request.path
         while True:
             pieces = await listener.take(KEEP_ALIVE_S)
             if not pieces:
                 await send(None)
             for piece in pieces:
                 await send(piece.data)
-                if piece.sent_s is not None:
-                    self.lag.observe(max(0.0, time.time() - piece.sent_s), name)
+                self.note_sent(topic, piece)
+
+    def note_sent(self, topic: Topic, piece: Piece) -> None:
+        """Measure how long after its event a piece was given to a client's socket."""
+        if piece.sent_s is not None:
+            self.lag.observe(max(0.0, time.time() - piece.sent_s), topic.stream.request.path)
 
 
 class _Opening:
@@ -150,8 +165,8 @@ class _Opening:
         BadRequest: it is none.
     """
 
-    def __init__(self, stream: Stream, connection: HTTPConnection, admit: Admit) -> None:
-        claims = admit(connection, stream.request)
+    def __init__(self, stream: Stream, connection: HTTPConnection, gate: Gate) -> None:
+        claims = gate.admit(connection, stream.request)
         query = connection.scope["query_string"].decode("latin-1")
         wire = WireRequest("GET", connection.scope["path"], query, dict(connection.headers), b"", claims)
         self.arguments, self.operation_id = decode_call(stream.request, connection.path_params, wire)
@@ -160,13 +175,13 @@ class _Opening:
 class _Websocket:
     """Answers who opens a websocket."""
 
-    def __init__(self, streams: Streams, stream: Stream, subscription: Subscription, admit: Admit) -> None:
-        self._streams, self._stream, self._subscription, self._admit = streams, stream, subscription, admit
+    def __init__(self, streams: Streams, stream: Stream, subscription: Subscription, gate: Gate) -> None:
+        self._streams, self._stream, self._subscription, self._gate = streams, stream, subscription, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
         try:
-            opening = _Opening(self._stream, socket, self._admit)
+            opening = _Opening(self._stream, socket, self._gate)
         except BadRequest as error:
             await socket.send_denial_response(JSONResponse({"error": str(error)}, error.status))
             return
@@ -202,12 +217,12 @@ class _Websocket:
 class _EventStream:
     """Answers who asks for an event stream."""
 
-    def __init__(self, streams: Streams, stream: Stream, subscription: Subscription, admit: Admit) -> None:
-        self._streams, self._stream, self._subscription, self._admit = streams, stream, subscription, admit
+    def __init__(self, streams: Streams, stream: Stream, subscription: Subscription, gate: Gate) -> None:
+        self._streams, self._stream, self._subscription, self._gate = streams, stream, subscription, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        opening = _Opening(self._stream, request, self._admit)
+        opening = _Opening(self._stream, request, self._gate)
         with self._streams.listening(self._stream, self._subscription, opening.arguments) as (topic, listener):
             carried = await self._streams.join(topic, listener, opening.arguments, opening.operation_id)
             if carried.returned.outcome is not Outcome.OK:

@@ -32,6 +32,7 @@ from integrity.endpoints.signature import SIGNATURE, why_not_signed
 from integrity.endpoints.table import Endpoints
 from integrity.history import Outcome, Returned
 from integrity.serve.application import Application
+from integrity.serve.gate import Gate
 from integrity.serve.limiter import Limiter
 from integrity.serve.metrics import CONTENT_TYPE
 from integrity.serve.observing import ROUTE, Observing, json_answer, read_body
@@ -90,7 +91,7 @@ def make_web(
     if endpoints.login is not None:
         routes.append(Route(endpoints.login.path, web.log_in, methods=["POST"]))
     routes += [Route(path, _page(html)) for path, html in endpoints.pages.items()]
-    routes += streams.routes(web.admit) if streams is not None else []
+    routes += streams.routes(Gate(web.admit, web.check_key, web.read_later_token)) if streams is not None else []
     routes.append(Route("/{path:path}", web.Calls(web)))
     fixed = frozenset(each.path for each in routes if isinstance(each, Route))
     web.fixed = {each.path: each.methods or () for each in routes[:-1] if isinstance(each, Route)}
@@ -143,7 +144,7 @@ class _Web:
         """Give a token to who knows the password."""
         login = self._endpoints.login
         assert login is not None
-        self._check_key(request)
+        self.check_key(request)
         claims = login.decode(await read_body(request, LOGIN_BYTES_MOST), self._secrets.password)
         token = self._tokens.make(claims)
         return json_answer({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_S})
@@ -174,7 +175,7 @@ class _Web:
         request.scope[ROUTE] = endpoint.path
         claims: Mapping[str, Any] = {}
         if endpoint.is_authenticated:
-            self._check_key(request)
+            self.check_key(request)
             claims = self.read_token(request)
             if refused := self._refuse(request, path, claims):
                 return refused
@@ -196,7 +197,7 @@ class _Web:
         """
         if not endpoint.is_authenticated:
             return {}
-        self._check_key(request)
+        self.check_key(request)
         return self.read_token(request)
 
     def read_token(self, request: HTTPConnection) -> Mapping[str, Any]:
@@ -211,6 +212,9 @@ class _Web:
         kind, _, token = held.partition(" ")
         if kind.lower() != "bearer" or not token:
             raise BadRequest(401, "this is for who is logged in: the header Authorization must be Bearer and a token")
+        return self._read(token)
+
+    def _read(self, token: str) -> Mapping[str, Any]:
         if self._endpoints.api_key and _is_same(token, self._secrets.api_key):
             return {}
         if self._bears_service_key(request):
@@ -220,7 +224,16 @@ class _Web:
             raise BadRequest(401, "the bearer token is none of ours, or too old: log in again")
         return claims
 
-    def _check_key(self, request: HTTPConnection) -> None:
+    def read_later_token(self, request: HTTPConnection, token: str) -> Mapping[str, Any]:
+        """Return what a token says that came after its request; empty: what the one of the request says.
+
+        Raises:
+            BadRequest: it is none of ours.
+        """
+        return self._read(token) if token else self.read_token(request)
+
+    def check_key(self, request: HTTPConnection) -> None:
+        """Raise BadRequest where the service's key is wanted, and not there."""
         name = self._endpoints.api_key
         given = request.headers.get(name) or request.query_params.get(name, "") if name else ""
         if name and not any(_is_same(given, key) for key in (self._secrets.api_key, self._secrets.service_key) if key):

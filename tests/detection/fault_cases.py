@@ -45,6 +45,12 @@ BUSY_DEVICE: Mapping[str, Any] = {"hot_share": 0.9, "hot_count": 1}
 """What is changed of CALM so that most calls come from the last of the devices."""
 
 
+def calm(operation: str) -> dict[str, Any]:
+    """Return the sockets of an operation that only the fault cuts off."""
+    sockets = {"name": "sockets", "operation": operation, "count": 12, "poll_s": 0.03, "disconnect_share": 0.0}
+    return {"subscribers": [sockets]}
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A run that shows a bug.
@@ -119,10 +125,7 @@ CASES = [
     ),
 ]
 
-# Listeners who stay where they are: only the fault cuts them off.
-CALM_LISTENERS = {
-    "subscribers": [{"name": "listeners", "operation": "open_stream", "count": 12, "poll_s": 0.03, "disconnect_share": 0.0}]
-}
+CALM_LISTENERS = calm("open_stream")
 MESSAGES = {**CALM_LISTENERS, "clients": 24, "weights": {"send_message": 1}}
 
 CASES += [
@@ -137,15 +140,9 @@ CASES += [
 # A provider that says after a while how far a message has come: until then it looks as if it had not been sent.
 LATE_EVENTS = {channel: {"delay_least_s": 0.2, "delay_most_s": 0.4} for channel in ("whatsapp", "email", "sms")}
 
-# Sockets that only the fault cuts off.
-CALM_SOCKETS = {
-    "subscribers": [
-        {"name": "sockets", "operation": "open_notifications", "count": 12, "poll_s": 0.03, "disconnect_share": 0.0}
-    ]
-}
-
 CASES += [
-    case("safebox", "stream_disconnect", "missed_on_reconnect", profile=CALM_SOCKETS),
+    case("safebox", "stream_disconnect", "missed_on_reconnect", profile=calm("open_notifications")),
+    case("inbox", "stream_disconnect", "missed_on_reconnect", profile=calm("open_changes")),
     case("safebox", "service_timeout", "stuck_processing", "service=mint"),
     case("safebox", "service_timeout", "timeout_means_failed", "service=mint"),
     case("safebox", "webhook_duplicate", "double_accept", "service=relay"),

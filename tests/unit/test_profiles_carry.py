@@ -31,6 +31,7 @@ CAUSED = {
     ("streamvote", "streamvote/polls-behind"): {"poll_event": 1.0},
     ("streamvote", "streamvote/searches-cached"): {"list_streamers": 0.8},  # for what was looked for before
     ("inbox", "inbox/messages-delivered"): {"send_whatsapp": 0.9, "send_email": 0.9, "send_sms": 0.9},
+    ("inbox", "received"): {"send_whatsapp": 10.0},  # by each who listens to its business
     ("inbox", "inbox/webhooks-applied"): {"send_whatsapp": 0.9, "send_email": 0.9, "send_sms": 0.9},
     ("safebox", "safebox/taps-accepted"): {"request_nfc_payment": 0.8},  # on cards that are valid, and can pay
     # a listener has one of the wallets, and an invoice is not all that wallets are told of

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrity.endpoints.endpoint import body, header, path, query
+from integrity.endpoints.kinds import UnreadableMessage
 from integrity.endpoints.messages import (
     Brought,
     EventStreamReader,
@@ -20,7 +21,6 @@ from integrity.endpoints.messages import (
     Opened,
     Refused,
     Stands,
-    UnreadableMessage,
     decode_block,
     decode_message,
     encode_message,
@@ -33,6 +33,7 @@ from integrity.operation import Operation
 from integrity.registry import SYSTEMS
 from integrity.serve import topics
 from integrity.serve.application import Application, Carried
+from integrity.serve.gate import Gate
 from integrity.serve.metrics import Metrics
 from integrity.serve.streams import Streams
 from integrity.serve.topics import Listener, Piece, Topic, Topics
@@ -289,7 +290,7 @@ async def let_others_turn() -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", STREAMS)
 def test_a_client_that_does_not_read_is_left_and_counted_and_the_others_go_on(
     form: Form, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,7 +304,7 @@ def test_a_client_that_does_not_read_is_left_and_counted_and_the_others_go_on(
         shown.pool, shown.metrics = SimpleNamespace(size=2), Metrics({})
         shown.system = SimpleNamespace(subscriptions={"listen": Subscription("listen", FOLLOW)})
         streams = Streams(cast(Application, room), Endpoints((), streams=(stream,)))
-        (route,) = streams.routes(lambda *_: {})
+        (route,) = streams.routes(Gate(lambda *_: {}, lambda _: None, lambda *_: {}))
 
         async def client(*, reads_most: int) -> int:
             sent = 0

@@ -7,6 +7,7 @@ does, and A goes on with what it had read.
 from uuid import UUID
 
 from integrity.operation import Begin, Commit, Declined, Ok, Rollback, Row, Rows, Statement, Steps, Unavailable
+from integrity.reference.inbox.listening import OPEN_CHANGES, open_changes
 from integrity.reference.inbox.operations import OPERATIONS, QUEUED_MOST
 from integrity.reference.inbox.parts import (
     SETTLED,
@@ -17,6 +18,7 @@ from integrity.reference.inbox.parts import (
     begin_subscription,
     hand_over,
     make_file,
+    number,
     put,
     queue,
     record_event,
@@ -69,12 +71,32 @@ def send_message_for_the_session(*, operation_id: UUID, conversation_id: int, bo
         yield Rollback()
         return Declined("rate_limited")
     touched: Rows = yield touch(conversation_id)
+    numbered: Rows = yield Statement(
+        """
+        update inbox.businesses set message_sequence = message_sequence + 1
+        where id = (
+            select members.home_business_id from inbox.members
+            join inbox.conversations on conversations.member_id = members.id
+            where conversations.id = :conversation_id
+        )
+        returning message_sequence
+        """,
+        {"conversation_id": conversation_id},
+    )
     message: Rows = yield Statement(
         """
         insert into inbox.messages
-            (business_id, conversation_id, direction, status, body, rate_window_id, operation_id, created_at)
+            (business_id, conversation_id, direction, status, body, rate_window_id, sequence, operation_id, created_at)
         select
-            members.home_business_id, conversations.id, 'outbound', 'queued', :body, :rate_window_id, :operation_id, :now
+            members.home_business_id,
+            conversations.id,
+            'outbound',
+            'queued',
+            :body,
+            :rate_window_id,
+            :sequence,
+            :operation_id,
+            :now
         from inbox.conversations
         join inbox.members on members.id = conversations.member_id
         where conversations.id = :conversation_id
@@ -84,6 +106,7 @@ def send_message_for_the_session(*, operation_id: UUID, conversation_id: int, bo
             "conversation_id": conversation_id,
             "rate_window_id": window[0]["id"],
             "body": body,
+            "sequence": numbered[0]["message_sequence"],
             "operation_id": operation_id,
             "now": touched[0]["touched_at"],
         },
@@ -118,7 +141,9 @@ def send_message_with_lost_count(*, operation_id: UUID, conversation_id: int, bo
             {"rate_window_id": window[0]["id"], "admitted_count": window[0]["admitted_count"] + 1},
         )
     touched: Rows = yield touch(conversation_id)
-    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=touched[0]["touched_at"])
+    numbered: Rows = yield number(conversation_id)
+    now = touched[0]["touched_at"]
+    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=now, numbered=numbered)
     yield Commit()
     queued = Queued(message[0]["id"], conversation_id, window[0]["channel"])
     status = yield from hand_over(queued, key=str(operation_id))
@@ -133,7 +158,9 @@ def send_message_before_commit(*, operation_id: UUID, conversation_id: int, body
         yield Rollback()
         return Declined("rate_limited")
     touched: Rows = yield touch(conversation_id)
-    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=touched[0]["touched_at"])
+    numbered: Rows = yield number(conversation_id)
+    now = touched[0]["touched_at"]
+    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=now, numbered=numbered)
     queued = Queued(message[0]["id"], conversation_id, window[0]["channel"])
     answer: Row = yield send(queued, key=str(operation_id))
     status = {"accepted": "sent", "rejected": "failed"}.get(answer["status"], "queued")
@@ -156,7 +183,8 @@ def receive_message_counted_afterwards(
     yield Begin()
     touched: Rows = yield touch(conversation_id)
     now = touched[0]["touched_at"]
-    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id, now=now)
+    numbered: Rows = yield number(conversation_id)
+    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id, now=now, numbered=numbered)
     if not message:
         yield Rollback()
         return Declined("message_already_received")
@@ -219,6 +247,11 @@ def upload_media_before_its_row(*, operation_id: UUID, conversation_id: int, siz
     return Ok({"media_id": media[0]["id"], "is_stored": True})
 
 
+def open_changes_after_the_newest(*, operation_id: UUID, business_id: int, last_sequence: int | None) -> Steps:
+    """Go on after the newest message, also for a dashboard that comes back: what was told meanwhile it never sees."""
+    return (yield from open_changes(operation_id=operation_id, business_id=business_id, last_sequence=None))
+
+
 SENDS = ("send_whatsapp", "send_email", "send_sms")
 
 
@@ -245,6 +278,7 @@ BUGS: dict[str, Bug] = {
             operations=instead(OPERATIONS, send_message_for_the_session, *SENDS),
             dropped=("messages.messages_conversation_fkey",),
             violates=("inbox/message-in-its-business",),
+            may_violate=("inbox/told-in-its-business",),  # where a dashboard of the other business listens
         ),
         Bug(
             name="two_subscriptions",
@@ -274,6 +308,12 @@ BUGS: dict[str, Bug] = {
             forgotten="A message that comes in is stored in one transaction and counted as unread in the next.",
             operations=instead(OPERATIONS, receive_message_counted_afterwards, "receive_message"),
             violates=("inbox/unread-count-equals-messages",),
+        ),
+        Bug(
+            name="missed_on_reconnect",
+            forgotten="A dashboard that comes back goes on after the newest message, not after the last one seen.",
+            operations=instead(OPERATIONS, open_changes_after_the_newest, OPEN_CHANGES.name),
+            violates=("inbox/dashboard-misses-nothing",),
         ),
         Bug(
             name="sent_before_commit",

@@ -1,8 +1,10 @@
 """What inbox's operations are called over HTTP: as its load test plan calls them, which asks a Supabase."""
 
-from integrity.endpoints.endpoint import Argument, Endpoint, body, length, path, query, token
+from integrity.endpoints.endpoint import Argument, Endpoint, body, header, length, path, query, token
 from integrity.endpoints.kinds import Kind
 from integrity.endpoints.login import Login
+from integrity.endpoints.phoenix import Channel
+from integrity.endpoints.stream import realtime
 from integrity.endpoints.table import Endpoints, Limit
 from integrity.reference.inbox.parts import SETTLED
 
@@ -75,6 +77,13 @@ ENDPOINTS = Endpoints(
             {"conversation_id": path(), "size_bytes": length()},
             needs_token=True,
         ),
+        Endpoint(
+            "GET",
+            "/realtime/v1/changes",
+            "open_changes",
+            {**_BUSINESS, "last_sequence": header("Last-Event-ID", is_optional=True)},
+            has_events=True,
+        ),
         # What the service does by itself, a business at a time, and what the outside parties tell it.
         _function("resend-queued", "resend_queued", _OF_ANY),
         _function("settle-checkout", "settle_checkout", _OF_ANY),
@@ -106,8 +115,49 @@ ENDPOINTS = Endpoints(
             is_signed=True,
         ),
     ),
-    declines={"rate_limited": 429, "no_message": 404, "unknown_conversation": 404, "upload_took_too_long": 408},
+    declines={
+        "rate_limited": 429,
+        "no_message": 404,
+        "unknown_conversation": 404,
+        "upload_took_too_long": 408,
+        "unknown_business": 404,
+        "unknown_last_sequence": 422,
+    },
     login=Login("/auth/v1/token", {"business_id": Kind.INTEGER}, query={"grant_type": "password"}),
     api_key="apikey",
     limit=Limit("/rest/v1/", 1_000, 3_600),
+    streams=(
+        realtime(
+            "/realtime/v1/websocket",
+            "open_changes",
+            {**_BUSINESS, "last_sequence": query("lastSequence", is_optional=True)},
+            (
+                Channel(
+                    "messages",
+                    "INSERT",
+                    {
+                        "id": "event_id",
+                        "business_id": "stream",
+                        "conversation_id": "conversation_id",
+                        "direction": "direction",
+                        "status": "status",
+                        "body": "body",
+                        "sequence": "sequence",
+                        "created_at": "sent_at",
+                    },
+                ),
+                Channel(
+                    "conversations",
+                    "UPDATE",
+                    {
+                        "id": "conversation_id",
+                        "business_id": "stream",
+                        "channel": "channel",
+                        "last_message_at": "last_message_at",
+                        "unread_count": "unread_count",
+                    },
+                ),
+            ),
+        ),
+    ),
 )

@@ -12,8 +12,8 @@ missing: resend_queued, settle_checkout, settle_uploads. They need no minimum ag
 matter who asks, nor how often.
 
 Sound under concurrency at read committed: an operation locks the row that it decides by before it looks at what hangs on
-it. Locks are taken in one order: rate window, conversation, message; checkout, business, subscription. What a bug forgets
-stands in bugs.py, beside the same story.
+it. Locks are taken in one order: rate window, conversation, business, message; checkout, business, subscription. What a bug
+forgets stands in bugs.py, beside the same story.
 """
 
 from functools import partial
@@ -34,6 +34,7 @@ from integrity.operation import (
     Steps,
     Unavailable,
 )
+from integrity.reference.inbox.listening import OPEN_CHANGES
 from integrity.reference.inbox.parts import (
     RANKS,
     SETTLED,
@@ -44,6 +45,7 @@ from integrity.reference.inbox.parts import (
     finish_upload,
     hand_over,
     make_file,
+    number,
     put,
     queue,
     record_event,
@@ -160,7 +162,9 @@ def send_message(*, operation_id: UUID, conversation_id: int, body: str) -> Step
         yield Rollback()
         return Declined("rate_limited")
     touched: Rows = yield touch(conversation_id)
-    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=touched[0]["touched_at"])
+    numbered: Rows = yield number(conversation_id)
+    now = touched[0]["touched_at"]
+    message: Rows = yield queue(conversation_id, window[0], body, operation_id, now=now, numbered=numbered)
     yield Commit()
     queued = Queued(message[0]["id"], conversation_id, window[0]["channel"])
     status = yield from hand_over(queued, key=str(operation_id))
@@ -228,7 +232,8 @@ def receive_message(*, operation_id: UUID, conversation_id: int, provider_messag
         return Declined("unknown_conversation")
     # Under the conversation's lock, so that ids within it rise in the order of commits, which last_read_message_id needs.
     now = touched[0]["touched_at"]
-    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id, now=now)
+    numbered: Rows = yield number(conversation_id)
+    message: Rows = yield take_in(conversation_id, provider_message_id, body, operation_id, now=now, numbered=numbered)
     if not message:
         yield Rollback()
         return Declined("message_already_received")
@@ -408,5 +413,6 @@ OPERATIONS = {
             {"conversation_id": KeyOf("conversations"), "size_bytes": IntegerIn(100_000, 1_000_000, 1_000)},
         ),
         Operation("settle_uploads", settle_uploads, {"business_id": KeyOf("businesses")}),
+        OPEN_CHANGES,
     )
 }

@@ -69,19 +69,43 @@ def touch(conversation_id: int) -> Statement:
     )
 
 
-def queue(conversation_id: int, window: Row, body: str, operation_id: UUID, *, now: Value) -> Statement:
+def number(conversation_id: int) -> Statement:
+    """Take the next number of the messages of a conversation's business, and with it the lock that is held to the commit.
+
+    So messages become visible in the order of their numbers, and who listens to a business goes on after the last one seen.
+    """
+    return Statement(
+        """
+        update inbox.businesses set message_sequence = message_sequence + 1
+        where id = (select conversations.business_id from inbox.conversations where conversations.id = :conversation_id)
+        returning message_sequence
+        """,
+        {"conversation_id": conversation_id},
+    )
+
+
+def queue(conversation_id: int, window: Row, body: str, operation_id: UUID, *, now: Value, numbered: Rows) -> Statement:
     """Store an answer that is to be sent. It belongs to whom its conversation belongs to, whatever the session says.
 
     Args:
         window: the row of the rate window that admitted it.
         now: when the conversation was touched: SQLite's clock may have gone on since.
+        numbered: what `number` gave.
     """
     return Statement(
         """
         insert into inbox.messages
-            (business_id, conversation_id, direction, status, body, rate_window_id, operation_id, created_at)
+            (business_id, conversation_id, direction, status, body, rate_window_id, sequence, operation_id, created_at)
         select
-            conversations.business_id, conversations.id, 'outbound', 'queued', :body, :rate_window_id, :operation_id, :now
+            conversations.business_id,
+            conversations.id,
+            'outbound',
+            'queued',
+            :body,
+            :rate_window_id,
+            :sequence,
+            :operation_id,
+            :now
         from inbox.conversations
         where conversations.id = :conversation_id
         returning id
@@ -90,6 +114,7 @@ def queue(conversation_id: int, window: Row, body: str, operation_id: UUID, *, n
             "conversation_id": conversation_id,
             "rate_window_id": window["id"],
             "body": body,
+            "sequence": numbered[0]["message_sequence"],
             "operation_id": operation_id,
             "now": now,
         },
@@ -172,12 +197,14 @@ def record_event(event_id: str, message_id: int, provider_message_id: str, kind:
     )
 
 
-def take_in(conversation_id: int, provider_message_id: str, body: str, operation_id: UUID, *, now: Value) -> Statement:
-    """Store what a customer wrote; no row comes back when it is stored already. For `now` see `queue`."""
+def take_in(
+    conversation_id: int, provider_message_id: str, body: str, operation_id: UUID, *, now: Value, numbered: Rows
+) -> Statement:
+    """Store what a customer wrote; no row comes back when it is stored already. For `now` and `numbered` see `queue`."""
     return Statement(
         """
         insert into inbox.messages
-            (business_id, conversation_id, direction, status, body, provider_message_id, operation_id, created_at)
+            (business_id, conversation_id, direction, status, body, provider_message_id, sequence, operation_id, created_at)
         select
             conversations.business_id,
             conversations.id,
@@ -185,6 +212,7 @@ def take_in(conversation_id: int, provider_message_id: str, body: str, operation
             'received',
             :body,
             :provider_message_id,
+            :sequence,
             :operation_id,
             :now
         from inbox.conversations
@@ -196,6 +224,7 @@ def take_in(conversation_id: int, provider_message_id: str, body: str, operation
             "conversation_id": conversation_id,
             "body": body,
             "provider_message_id": provider_message_id,
+            "sequence": numbered[0]["message_sequence"],
             "operation_id": operation_id,
             "now": now,
         },

@@ -38,6 +38,7 @@ businesses = Table(
     Column("name", Text, nullable=False),
     Column("messages_per_hour", Integer, nullable=False, server_default=text("1000")),  # of each member on each channel
     Column("plan_revision", Integer, nullable=False, server_default=text("0")),  # rises as a subscription begins
+    Column("message_sequence", Integer, nullable=False, server_default=text("0")),  # its newest message's
     time_column("created_at"),
     UniqueConstraint("name", name="businesses_name_key"),
     CheckConstraint("messages_per_hour > 0", name="businesses_limit_positive"),
@@ -128,6 +129,7 @@ messages = Table(
     Column("body", Text, nullable=False),
     Column("provider_message_id", Text),  # of an outbound one: once the provider has accepted it
     Column("rate_window_id", Key, ForeignKey(rate_windows.c.id, name="messages_rate_window_id_fkey")),
+    Column("sequence", Integer),  # 1, 2, 3, ... in each business: what its dashboards are told; null: older than they
     operation_id_column(),
     time_column("created_at"),
     ForeignKeyConstraint(
@@ -146,6 +148,7 @@ messages = Table(
     ),
     UniqueConstraint("conversation_id", "id", name="messages_conversation_id_id_key"),
     UniqueConstraint("operation_id", name="messages_operation_id_key"),
+    index_where("messages_business_id_sequence_key", "business_id", "sequence", where="sequence is not null", unique=True),
     # Partial, so that setting it is no change of a key: else every event would lock out the foreign keys of the others.
     index_where(
         "messages_provider_message_id_key", "provider_message_id", where="provider_message_id is not null", unique=True

@@ -5,6 +5,7 @@ from pathlib import Path
 from integrity.operation import RESTARTED, Allowed
 from integrity.reference.inbox.bugs import BUGS
 from integrity.reference.inbox.endpoints import ENDPOINTS
+from integrity.reference.inbox.listening import SUBSCRIPTIONS
 from integrity.reference.inbox.operations import OPERATIONS
 from integrity.reference.inbox.schema import METADATA
 from integrity.reference.inbox.seeds.tables import SEEDER
@@ -64,6 +65,7 @@ INBOX = System(
             """,
         ),
     ),
+    subscriptions=SUBSCRIPTIONS,
     stage=stage,
     seeder=SEEDER,
     endpoints=ENDPOINTS,

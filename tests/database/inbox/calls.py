@@ -27,7 +27,8 @@ class Call:
 
 CONVERSATION = "id business_id customer_id member_id channel unread_count last_read_message_id"
 WINDOW = "id business_id member_id channel admitted_count limit_count"
-MESSAGE = "id business_id conversation_id direction status body provider_message_id rate_window_id operation_id"
+MESSAGE = "id business_id conversation_id direction status body provider_message_id rate_window_id sequence operation_id"
+BUSINESS = "id name messages_per_hour plan_revision message_sequence"
 EVENT = "id event_id message_id provider_message_id kind operation_id"
 CHECKOUT = "id business_id amount_minor status session_reference operation_id"
 SUBSCRIPTION = "id business_id checkout_id status operation_id"
@@ -75,7 +76,8 @@ CALLS: Mapping[str, Call] = {
         {
             "conversations": rows(CONVERSATION, (1, 1, 1, 1, "whatsapp", 1, 3)),
             "rate_windows": rows(WINDOW, (4, 1, 1, "whatsapp", 1, 2)),
-            "messages": rows(MESSAGE, (8, 1, 1, "outbound", "sent", "Hello", f"whatsapp-{op(100)}", 4, "this")),
+            "messages": rows(MESSAGE, (8, 1, 1, "outbound", "sent", "Hello", f"whatsapp-{op(100)}", 4, 3, "this")),
+            "businesses": rows(BUSINESS, (1, "Bakery", 2, 2, 3)),
         },
     ),
     "a mail is sent, in a window that is open": Call(
@@ -85,7 +87,8 @@ CALLS: Mapping[str, Call] = {
         {
             "conversations": rows(CONVERSATION, (2, 1, 2, 2, "email", 0, 0)),
             "rate_windows": rows(WINDOW, (4, 1, 2, "email", 2, 2)),
-            "messages": rows(MESSAGE, (9, 1, 2, "outbound", "sent", "Hello", f"email-{op(101)}", 4, "this")),
+            "messages": rows(MESSAGE, (9, 1, 2, "outbound", "sent", "Hello", f"email-{op(101)}", 4, 4, "this")),
+            "businesses": rows(BUSINESS, (1, "Bakery", 2, 2, 4)),
         },
         before=(("send_email", {"conversation_id": 2, "body": "Hello"}),),
     ),
@@ -96,7 +99,8 @@ CALLS: Mapping[str, Call] = {
         {
             "conversations": rows(CONVERSATION, (3, 2, 3, 3, "sms", 0, 0)),
             "rate_windows": rows(WINDOW, (4, 2, 3, "sms", 1, 1000)),
-            "messages": rows(MESSAGE, (8, 2, 3, "outbound", "sent", "Hello", f"sms-{op(100)}", 4, "this")),
+            "messages": rows(MESSAGE, (8, 2, 3, "outbound", "sent", "Hello", f"sms-{op(100)}", 4, 1, "this")),
+            "businesses": rows(BUSINESS, (2, "Garage", 1000, 0, 1)),
         },
     ),
     "the third message in an hour is over the limit": Call(
@@ -109,7 +113,7 @@ CALLS: Mapping[str, Call] = {
         "resend_queued",
         {"business_id": 2},
         Ok(),
-        {"messages": rows(MESSAGE, (7, 2, 3, "outbound", "sent", "Your car is ready.", f"sms-{op(7)}", 3, op(7)))},
+        {"messages": rows(MESSAGE, (7, 2, 3, "outbound", "sent", "Your car is ready.", f"sms-{op(7)}", 3, None, op(7)))},
     ),
     "nothing is queued": Call("resend_queued", {"business_id": 1}, Ok()),
     "a message was delivered": Call(
@@ -117,7 +121,9 @@ CALLS: Mapping[str, Call] = {
         DELIVERED,
         Ok({"is_changed": True}),
         {
-            "messages": rows(MESSAGE, (6, 1, 2, "outbound", "delivered", "Your invoice, once more.", "email-6", 2, op(6))),
+            "messages": rows(
+                MESSAGE, (6, 1, 2, "outbound", "delivered", "Your invoice, once more.", "email-6", 2, None, op(6))
+            ),
             "provider_events": rows(EVENT, (4, "email-6-delivered", 6, "email-6", "delivered", "this")),
         },
     ),
@@ -138,7 +144,7 @@ CALLS: Mapping[str, Call] = {
         {"event_id": "early", "message_id": 7, "provider_message_id": f"sms-{op(7)}", "kind": "sent"},
         Ok({"is_changed": True}),
         {
-            "messages": rows(MESSAGE, (7, 2, 3, "outbound", "sent", "Your car is ready.", f"sms-{op(7)}", 3, op(7))),
+            "messages": rows(MESSAGE, (7, 2, 3, "outbound", "sent", "Your car is ready.", f"sms-{op(7)}", 3, None, op(7))),
             "provider_events": rows(EVENT, (4, "early", 7, f"sms-{op(7)}", "sent", "this")),
         },
     ),
@@ -153,13 +159,20 @@ CALLS: Mapping[str, Call] = {
         Ok({"message_id": 8}),
         {
             "conversations": rows(CONVERSATION, (2, 1, 2, 2, "email", 1, 0)),
-            "messages": rows(MESSAGE, (8, 1, 2, "inbound", "received", "Thank you", "email-in-8", None, "this")),
+            "messages": rows(MESSAGE, (8, 1, 2, "inbound", "received", "Thank you", "email-in-8", None, 3, "this")),
+            "businesses": rows(BUSINESS, (1, "Bakery", 2, 2, 3)),
         },
     ),
     "a customer's message comes twice": Call(
         "receive_message",
         {"conversation_id": 1, "provider_message_id": "whatsapp-in-4", "body": "When did the order leave?"},
         Declined("message_already_received"),
+    ),
+    "a dashboard that opens is told what was missed": Call(
+        "open_changes", {"business_id": 1, "last_sequence": 1}, Ok({"last_sequence": 2})
+    ),
+    "a dashboard that was told what there is not": Call(
+        "open_changes", {"business_id": 1, "last_sequence": 3}, Declined("unknown_last_sequence")
     ),
     "a checkout is opened": Call(
         "create_checkout",
@@ -172,7 +185,7 @@ CALLS: Mapping[str, Call] = {
         {"checkout_id": 3, "kind": "payment_succeeded"},
         Ok({"checkout_id": 3}),
         {
-            "businesses": rows("id name messages_per_hour plan_revision", (2, "Garage", 1000, 1)),
+            "businesses": rows(BUSINESS, (2, "Garage", 1000, 1, 0)),
             "checkouts": rows(CHECKOUT, (3, 2, 4900, "paid", None, op(13))),
             "subscriptions": rows(SUBSCRIPTION, (3, 2, 3, "active", "this")),
         },
@@ -182,7 +195,7 @@ CALLS: Mapping[str, Call] = {
         {"checkout_id": 6, "kind": "payment_succeeded"},
         Ok({"checkout_id": 6}),
         {
-            "businesses": rows("id name messages_per_hour plan_revision", (1, "Bakery", 2, 3)),
+            "businesses": rows(BUSINESS, (1, "Bakery", 2, 3, 2)),
             "checkouts": rows(CHECKOUT, (6, 1, 4900, "paid", "session-6", op(100))),
             "subscriptions": rows(SUBSCRIPTION, (2, 1, 1, "ended", op(15)), (3, 1, 6, "active", "this")),
         },
@@ -210,7 +223,7 @@ CALLS: Mapping[str, Call] = {
         {"business_id": 1},
         Ok({"checkout_id": 6}),
         {
-            "businesses": rows("id name messages_per_hour plan_revision", (1, "Bakery", 2, 3)),
+            "businesses": rows(BUSINESS, (1, "Bakery", 2, 3, 2)),
             "checkouts": rows(CHECKOUT, (6, 1, 4900, "paid", "session-6", op(100))),
             "subscriptions": rows(SUBSCRIPTION, (2, 1, 1, "ended", op(15)), (3, 1, 6, "active", "this")),
         },

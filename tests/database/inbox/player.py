@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from integrity.engines.target import Target
-from integrity.operation import Begin, Commit, Reply, Request, Rollback, Statement, Step, Value
+from integrity.operation import Begin, Commit, Push, Reply, Request, Rollback, Statement, Step, Value
 from integrity.reference.inbox.system import INBOX
 from integrity.sql.parameters import number_parameters
 from integrity.systems.service import Answer, Context, ServiceSettings
@@ -101,7 +101,7 @@ class Played:
             answer = self._execute(step)
         elif isinstance(step, Begin | Commit | Rollback):
             self._connection.execute(type(step).__name__.lower().encode())
-        else:
+        elif not isinstance(step, Push):
             assert isinstance(step, Request)
             answer = self._outside.answer(step, self._mood)
         self._advance(answer)

@@ -8,6 +8,12 @@ from tests.database.worlds import Violation, op, rows
 HOUR_18, HOUR_20 = "2026-01-17 18", "2026-01-17 20"
 
 
+RECEIVED = (
+    "insert into integrity.received"
+    " (run_id, number, operation_id, client, stream, sequence, event_id, sent_at, received_at) values"
+)
+
+
 def request(number: int, call: int, service: str, payload: str, answer: str) -> str:
     """Return the statement that adds a request to the first run."""
     return (
@@ -93,6 +99,45 @@ VIOLATIONS: Mapping[str, Violation] = {
             (2, 1, "outbound", "queued", "whatsapp-2", 1, op(2)),
             (3, 1, "outbound", "failed", "whatsapp-3", None, op(3)),
             (6, 2, "outbound", "sent", None, 2, op(6)),
+        ),
+    ),
+    "message-sequence-has-no-gap": Violation(
+        (
+            "update inbox.messages set sequence = 5 where id = 3",
+            "update inbox.businesses set message_sequence = 1 where id = 2",
+        ),
+        rows(
+            "business_id message_sequence message_count newest_sequence",
+            (1, 2, 2, 5),
+            (2, 1, 0, None),
+        ),
+    ),
+    "dashboard-misses-nothing": Violation(
+        # the first one again after the second, which another dashboard has missed
+        (
+            f"{RECEIVED} ('r1', 3, '{op(25)}', 1, 1, 1, 2, '{at('18:00:00')}', '{at('18:03:04')}')",
+            f"{RECEIVED} ('r1', 4, '{op(25)}', 2, 1, 1, 2, '{at('18:00:00')}', '{at('18:03:04')}')",
+            f"{RECEIVED} ('r1', 5, '{op(25)}', 2, 1, 3, 3, '{at('18:01:00')}', '{at('18:03:05')}')",
+        ),
+        rows(
+            "run_id client business_id sequence previous_sequence received_at operation_id",
+            ("r1", 1, 1, 1, 2, at("18:03:04"), op(25)),
+            ("r1", 2, 1, 3, 1, at("18:03:05"), op(25)),
+        ),
+    ),
+    "told-in-its-business": Violation(
+        (
+            # another business's, what was taken back, and what stands under another number
+            f"{RECEIVED} ('r1', 3, '{op(25)}', 1, 2, 1, 7, '{at('20:05:00')}', '{at('20:05:01')}')",
+            f"{RECEIVED} ('r1', 4, '{op(25)}', 1, 1, 3, 99, '{at('18:03:02')}', '{at('18:03:05')}')",
+            "update inbox.messages set sequence = 9 where id = 3",
+        ),
+        rows(
+            "run_id client business_id sequence message_id stored_business_id stored_sequence conversation_business_id"
+            " listener_business_id operation_id",
+            ("r1", 1, 2, 1, 7, 2, None, 2, 1, op(25)),
+            ("r1", 1, 1, 2, 3, 1, 9, 1, 1, op(25)),
+            ("r1", 1, 1, 3, 99, None, None, None, 1, op(25)),
         ),
     ),
     "message-has-conversation": Violation(

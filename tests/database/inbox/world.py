@@ -32,14 +32,15 @@ TOLD = {
     8: json(event_id="whatsapp-2-sent"),
     9: json(event_id="whatsapp-2-delivered"),
     10: json(event_id="whatsapp-3-failed"),
+    25: json(business_id=1),
 }
 """Arguments of calls, where a query asks for them."""
 
 WORLD: Mapping[str, list[dict[str, Any]]] = {
     "inbox.businesses": rows(
-        "id name messages_per_hour plan_revision created_at",
-        (1, "Bakery", 2, 2, at("12:00:00")),
-        (2, "Garage", 1000, 0, at("12:00:00")),
+        "id name messages_per_hour plan_revision message_sequence created_at",
+        (1, "Bakery", 2, 2, 2, at("12:00:00")),
+        (2, "Garage", 1000, 0, 0, at("12:00:00")),
     ),
     "inbox.members": rows(
         "id business_id email home_business_id created_at",
@@ -67,14 +68,15 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
         (3, 2, 3, "sms", "2026-01-17 20", 1, 1000),
     ),
     "inbox.messages": rows(
-        "id business_id conversation_id direction status body provider_message_id rate_window_id operation_id created_at",
-        (1, 1, 1, "inbound", "received", "Where is my order?", "whatsapp-in-1", None, op(1), at("17:00:00")),
-        (2, 1, 1, "outbound", "delivered", "It left today.", "whatsapp-2", 1, op(2), at("18:00:00")),
-        (3, 1, 1, "outbound", "failed", "It comes tomorrow.", "whatsapp-3", 1, op(3), at("18:01:00")),
-        (4, 1, 1, "inbound", "received", "When did the order leave?", "whatsapp-in-4", None, op(4), at("18:02:00")),
-        (5, 1, 2, "outbound", "failed", "Your invoice.", None, 2, op(5), at("18:03:00")),
-        (6, 1, 2, "outbound", "sent", "Your invoice, once more.", "email-6", 2, op(6), at("18:04:00")),
-        (7, 2, 3, "outbound", "queued", "Your car is ready.", None, 3, op(7), at("20:05:00")),
+        "id business_id conversation_id direction status body provider_message_id rate_window_id sequence operation_id"
+        " created_at",
+        (1, 1, 1, "inbound", "received", "Where is my order?", "whatsapp-in-1", None, None, op(1), at("17:00:00")),
+        (2, 1, 1, "outbound", "delivered", "It left today.", "whatsapp-2", 1, 1, op(2), at("18:00:00")),
+        (3, 1, 1, "outbound", "failed", "It comes tomorrow.", "whatsapp-3", 1, 2, op(3), at("18:01:00")),
+        (4, 1, 1, "inbound", "received", "When did the order leave?", "whatsapp-in-4", None, None, op(4), at("18:02:00")),
+        (5, 1, 2, "outbound", "failed", "Your invoice.", None, 2, None, op(5), at("18:03:00")),
+        (6, 1, 2, "outbound", "sent", "Your invoice, once more.", "email-6", 2, None, op(6), at("18:04:00")),
+        (7, 2, 3, "outbound", "queued", "Your car is ready.", None, 3, None, op(7), at("20:05:00")),
     ),
     "inbox.provider_events": rows(
         "id event_id message_id provider_message_id kind operation_id applied_at",
@@ -112,6 +114,7 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
             ("r1", op(number), operation, TOLD.get(number, "{}"), 1, at(time), at(time), returned, outcome, "{}", "", 1)
             for number, operation, time, returned, outcome in (
                 (2, "send_whatsapp", "18:00:00", at("18:00:00"), "ok"),
+                (25, "open_changes", "17:59:00", at("17:59:00"), "ok"),
                 (8, "receive_provider_event", "18:00:01", at("18:00:01"), "ok"),
                 (9, "receive_provider_event", "18:00:02", at("18:00:02"), "ok"),
                 (3, "send_whatsapp", "18:01:00", None, "unknown"),  # it took effect, and the answer was lost
@@ -180,5 +183,10 @@ WORLD: Mapping[str, list[dict[str, Any]]] = {
                 ),
             )
         ),
+    ),
+    "integrity.received": rows(
+        "run_id number operation_id client stream sequence event_id sent_at received_at",
+        ("r1", 1, op(25), 1, 1, 1, 2, at("18:00:00"), at("18:00:01")),
+        ("r1", 2, op(25), 1, 1, 2, 3, at("18:01:00"), at("18:01:01")),
     ),
 }
