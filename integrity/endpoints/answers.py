@@ -10,6 +10,7 @@ Whoever stands between (a proxy, a balancer) answers without an outcome. Then 50
 other 5xx that nobody knows, and what is below 500 that nothing was done.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,9 @@ ATTEMPTS = "attempts"
 
 ABANDONED = "abandoned"
 """The header of an answer to a call in which a process was made to die: no failure of the system's."""
+
+REPLY = "operation-reply"
+"""The header that the reply travels in, where the answer itself is a list of rows."""
 
 RETRY_AFTER_S = 1
 """When to ask again where nobody knows better."""
@@ -77,6 +81,23 @@ def encode_return(
     return WireAnswer(status, headers, orjson.dumps(members, default=told))
 
 
+def encode_rows(returned: Returned, rows: Rows, *, count: int | None, ok_status: int = 200) -> WireAnswer:
+    """Return the answer that is a list of rows.
+
+    Args:
+        count: of all rows that there are; None: nobody asked.
+    """
+    total = "*" if count is None else str(count)
+    headers = {
+        "content-type": JSON,
+        "content-range": f"{f'0-{len(rows) - 1}' if rows else '*'}/{total}",
+        REPLY: json.dumps(returned.reply or {}, default=told),
+    }
+    if returned.attempts > 1:
+        headers[ATTEMPTS] = str(returned.attempts)
+    return WireAnswer(ok_status, headers, orjson.dumps(list(rows), default=told))
+
+
 def decode_return(
     status: int, headers: Mapping[str, str], body: bytes, *, has_events: bool = False
 ) -> tuple[Returned, Rows]:
@@ -87,7 +108,7 @@ def decode_return(
         has_events: such a call pushes events.
     """
     attempts = int(text) if (text := headers.get(ATTEMPTS, "1")).isdecimal() and len(text) < 10 else 1
-    members = _members(body)
+    members = _members(headers[REPLY].encode() if REPLY in headers and 200 <= status < 300 else body)
     if 200 <= status < 300:
         if members is None:
             unread = f"HTTP {status}, and its body is no object of JSON: {_shown(body)}"

@@ -141,6 +141,9 @@ class Endpoint:
         extra: members of the body that clients send and nobody reads.
         ok_status: of an answer that is ok.
         has_events: what the call pushes comes with the answer.
+        has_rows: what it pushes is the answer, a list as PostgREST gives it; the reply travels in a header.
+        counted_by: the operation that counts such rows, with the same arguments, for who asks `Prefer: count=exact`.
+        also: members of the answer under the names that other clients know: theirs -> the reply's.
         needs_token: nobody is let in without a bearer token, though it says no argument.
         is_signed: an outside service sends it, and signs it where there is a key (signature.py).
     """
@@ -153,6 +156,9 @@ class Endpoint:
     extra: Mapping[str, str | int] = field(default_factory=dict)
     ok_status: int = 200
     has_events: bool = False
+    has_rows: bool = False
+    counted_by: str = ""
+    also: Mapping[str, str] = field(default_factory=dict)
     needs_token: bool = False
     is_signed: bool = False
 

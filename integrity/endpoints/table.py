@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from integrity.declaring import check_fields
-from integrity.endpoints.answers import RETRY_AFTER_S, WireAnswer, decode_return, encode_return
+from integrity.endpoints.answers import RETRY_AFTER_S, WireAnswer, decode_return, encode_return, encode_rows
 from integrity.endpoints.endpoint import Endpoint, Where
 from integrity.endpoints.login import Login
 from integrity.endpoints.requests import BadRequest, WireRequest, decode_call, encode_call, read_query
@@ -210,12 +210,21 @@ class Endpoints:
         arguments, operation_id = decode_call(endpoint, placed, request)
         return Asked(endpoint, arguments, operation_id)
 
-    def encode_return(self, endpoint: Endpoint, returned: Returned, events: Rows = (), *, now_s: float) -> WireAnswer:
+    def encode_return(
+        self, endpoint: Endpoint, returned: Returned, events: Rows = (), *, now_s: float, count: int | None = None
+    ) -> WireAnswer:
         """Return the answer that tells how a call ended.
 
         Args:
             now_s: seconds since the epoch.
+            count: of all rows of which the answer shows some; None: nobody asked.
         """
+        if returned.outcome is Outcome.OK and endpoint.has_rows:
+            return encode_rows(returned, events, count=count, ok_status=endpoint.ok_status)
+        if returned.outcome is Outcome.OK and endpoint.also:
+            reply = returned.reply or {}
+            also = {name: reply[member] for name, member in endpoint.also.items() if member in reply}
+            returned = replace(returned, reply={**reply, **also})
         limit = self.limit if returned.outcome is Outcome.DECLINED else None
         return encode_return(
             returned,
@@ -231,7 +240,12 @@ class Endpoints:
         Args:
             headers: by names in lower case.
         """
-        return decode_return(status, headers, body, has_events=self.find(operation).has_events)
+        endpoint = self.find(operation)
+        returned, events = decode_return(status, headers, body, has_events=endpoint.has_events)
+        if endpoint.also and returned.outcome is Outcome.OK:
+            reply = {name: each for name, each in (returned.reply or {}).items() if name not in endpoint.also}
+            returned = replace(returned, reply=reply)
+        return returned, events
 
     def check_streams(self, subscriptions: Collection[str]) -> None:
         """Raise UsageError where a stream is of no subscription: nobody would know what comes down it."""

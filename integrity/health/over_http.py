@@ -34,7 +34,11 @@ HEALTH_S, LOGIN_S, WEBHOOK_S, SOCKET_S, STREAM_S = 5.0, 5.0, 5.0, 10.0, 10.0
 NOBODYS = 10**15
 """A key that no row has."""
 
-_STREAMS = {Form.WEBSOCKET: ("socket", SOCKET_S), Form.EVENT_STREAM: ("event stream", STREAM_S)}
+_STREAMS = {
+    Form.WEBSOCKET: ("socket", SOCKET_S),
+    Form.EVENT_STREAM: ("event stream", STREAM_S),
+    Form.REALTIME: ("realtime socket", SOCKET_S),
+}
 
 
 class _NotRight(Exception):

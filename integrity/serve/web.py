@@ -10,11 +10,13 @@ Starlette
 import asyncio
 import hmac
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
@@ -43,6 +45,9 @@ LOGIN_BYTES_MOST = 4_096
 
 ACCESS_TOKEN = "access_token"  # noqa: S105  (a name)
 """The parameter of a query that a token may be in."""
+
+COUNT_EXACT = "count=exact"
+"""What who wants all rows counted says in the header Prefer."""
 
 RATE_LIMITED = "rate_limited"
 """Why who has asked as often as he may is declined."""
@@ -145,9 +150,12 @@ class _Web:
         login = self._endpoints.login
         assert login is not None
         self.check_key(request)
-        claims = login.decode(await read_body(request, LOGIN_BYTES_MOST), self._secrets.password)
-        token = self._tokens.make(claims)
-        return json_answer({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_S})
+        body = await read_body(request, LOGIN_BYTES_MOST)
+        token = self._tokens.make(login.decode(body, self._secrets.password))
+        email = orjson.loads(body)["email"]
+        user = {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, email)), "aud": "authenticated", "email": email}
+        session = {"access_token": token, "token_type": "bearer", "expires_in": TOKEN_S, "refresh_token": token}
+        return json_answer({**session, "user": user})
 
     class Calls:
         """Answers every request of the table: an application of its own, as it takes all methods."""
@@ -166,7 +174,8 @@ class _Web:
         """
         path, query = _sent(request, "raw_path"), _sent(request, "query_string")
         try:
-            endpoint, placed = self._endpoints.match(request.method, path, query)
+            method = "GET" if request.method == "HEAD" else request.method  # the server sends no body then
+            endpoint, placed = self._endpoints.match(method, path, query)
         except BadRequest as error:
             if error.status != 404 or path not in self.fixed:
                 raise
@@ -183,11 +192,20 @@ class _Web:
         caused_at_us = _caused_at(request) if self._secrets.webhook_key else None
         if self._secrets.webhook_key and (endpoint.is_signed or caused_at_us is not None):
             self._check_signature(request, body)
-        wire = WireRequest(request.method, path, query, dict(request.headers), body, claims)
+        wire = WireRequest(endpoint.method, path, query, dict(request.headers), body, claims)
         arguments, operation_id = decode_call(endpoint, placed, wire)
-        carried = await self._application.call(endpoint.operation, arguments, operation_id, caused_at_us=caused_at_us)
-        answer = self._endpoints.encode_return(endpoint, carried.returned, carried.events, now_s=time.time())
+        carried = await self._application.call(endpoint.operation, arguments, operation_id)
+        count = await self._count(endpoint, arguments, request.headers.get("prefer", ""))
+        answer = self._endpoints.encode_return(endpoint, carried.returned, carried.events, now_s=time.time(), count=count)
         return Response(answer.body, answer.status, {**answer.headers, "operation-id": str(carried.operation_id)})
+
+    async def _count(self, endpoint: Endpoint, arguments: Mapping[str, Any], preferred: str) -> int | None:
+        """Return how many rows there are of which a call shows some; None: nobody asks, or it cannot be said."""
+        if not endpoint.counted_by or COUNT_EXACT not in preferred:
+            return None
+        carried = await self._application.carry_out(self._application.operations[endpoint.counted_by], arguments)
+        count = (carried.returned.reply or {}).get("count")
+        return count if isinstance(count, int) else None
 
     def admit(self, request: HTTPConnection, endpoint: Endpoint) -> Mapping[str, Any]:
         """Return what the token of who opens a stream says; a browser's cannot send headers, so the query may have it.
@@ -215,9 +233,8 @@ class _Web:
         return self._read(token)
 
     def _read(self, token: str) -> Mapping[str, Any]:
-        if self._endpoints.api_key and _is_same(token, self._secrets.api_key):
-            return {}
-        if self._bears_service_key(request):
+        keys = (self._secrets.api_key if self._endpoints.api_key else "", self._secrets.service_key)
+        if any(_is_same(token, key) for key in keys if key):
             return {}
         claims = self._tokens.read(token)
         if claims is None:

@@ -244,7 +244,7 @@ def upload_media_before_its_row(*, operation_id: UUID, conversation_id: int, siz
         yield Rollback()
         return Declined("no_message")
     yield Commit()
-    return Ok({"media_id": media[0]["id"], "is_stored": True})
+    return Ok({"media_id": media[0]["id"], "is_stored": True, "object_key": file.object_key})
 
 
 def open_changes_after_the_newest(*, operation_id: UUID, business_id: int, last_sequence: int | None) -> Steps:

@@ -28,8 +28,22 @@ ENDPOINTS = Endpoints(
             "load_dashboard",
             _BUSINESS,
             query={"select": "*", "order": "last_message_at.desc", "limit": "50"},
+            has_rows=True,
+            counted_by="count_conversations",
         ),
-        Endpoint("GET", "/rest/v1/conversations", "load_dashboard", _BUSINESS, query={"select": "count"}),
+        Endpoint(
+            "GET", "/rest/v1/conversations", "count_conversations", _BUSINESS, query={"select": "count"}, has_rows=True
+        ),
+        # As it comes with HEAD, for the count alone.
+        Endpoint(
+            "GET",
+            "/rest/v1/conversations",
+            "load_dashboard",
+            _BUSINESS,
+            query={"select": "*"},
+            has_rows=True,
+            counted_by="count_conversations",
+        ),
         Endpoint(
             "GET",
             "/rest/v1/messages",
@@ -37,6 +51,7 @@ ENDPOINTS = Endpoints(
             {"conversation_id": query(before="eq.")},
             query=_NEWEST,
             needs_token=True,
+            has_rows=True,
         ),
         Endpoint(
             "GET",
@@ -44,6 +59,7 @@ ENDPOINTS = Endpoints(
             "search_messages",
             {**_BUSINESS, "term": query("body", Kind.TEXT, before="ilike.*", after="*")},
             query=_NEWEST,
+            has_rows=True,
         ),
         Endpoint(
             "PATCH",
@@ -76,6 +92,7 @@ ENDPOINTS = Endpoints(
             "upload_media",
             {"conversation_id": path(), "size_bytes": length()},
             needs_token=True,
+            also={"Id": "media_id", "Key": "object_key"},
         ),
         Endpoint(
             "GET",

@@ -26,6 +26,7 @@ from integrity.operation import (
     Declined,
     Ok,
     Operation,
+    Push,
     Request,
     Rollback,
     Row,
@@ -82,6 +83,7 @@ def load_dashboard(*, operation_id: UUID, business_id: int) -> Steps:
         """,
         {"business_id": business_id},
     )
+    yield Push(conversations)
     unread_count = sum(conversation["unread_count"] for conversation in conversations)
     return Ok({"conversation_count": len(conversations), "unread_count": unread_count})
 
@@ -90,7 +92,8 @@ def load_messages(*, operation_id: UUID, conversation_id: int) -> Steps:
     """The 50 newest messages of a conversation."""
     messages: Rows = yield Statement(
         """
-        select messages.id, messages.direction, messages.status, messages.body, messages.created_at
+        select
+            messages.id, messages.conversation_id, messages.direction, messages.status, messages.body, messages.created_at
         from inbox.messages
         where messages.conversation_id = :conversation_id
         order by messages.id desc
@@ -98,6 +101,7 @@ def load_messages(*, operation_id: UUID, conversation_id: int) -> Steps:
         """,
         {"conversation_id": conversation_id},
     )
+    yield Push(messages)
     return Ok({"message_count": len(messages), "newest_message_id": messages[0]["id"] if messages else None})
 
 
@@ -113,7 +117,17 @@ def search_messages(*, operation_id: UUID, business_id: int, term: str) -> Steps
         """,
         {"business_id": business_id, "term": term},
     )
+    yield Push(messages)
     return Ok({"message_count": len(messages)})
+
+
+def count_conversations(*, operation_id: UUID, business_id: int) -> Steps:
+    """How many conversations a business has."""
+    counted: Rows = yield Statement(
+        "select count(*) as count from inbox.conversations where business_id = :business_id", {"business_id": business_id}
+    )
+    yield Push(counted)
+    return Ok({"count": counted[0]["count"]})
 
 
 def mark_read(*, operation_id: UUID, conversation_id: int) -> Steps:
@@ -330,7 +344,7 @@ def upload_media(*, operation_id: UUID, conversation_id: int, size_bytes: int) -
     if answer["status"] != "stored":
         return Unavailable(STORE_SILENT)  # it may be there: settle_uploads will ask
     yield from finish_upload(media_id, "stored")
-    return Ok({"media_id": media_id, "is_stored": True})
+    return Ok({"media_id": media_id, "is_stored": True, "object_key": file.object_key})
 
 
 def settle_uploads(*, operation_id: UUID, business_id: int) -> Steps:
@@ -370,6 +384,7 @@ OPERATIONS = {
     operation.name: operation
     for operation in (
         Operation("load_dashboard", load_dashboard, {"business_id": KeyOf("businesses")}),
+        Operation("count_conversations", count_conversations, {"business_id": KeyOf("businesses")}),
         Operation("load_messages", load_messages, {"conversation_id": KeyOf("conversations")}),
         Operation("search_messages", search_messages, {"business_id": KeyOf("businesses"), "term": TERMS}),
         Operation("mark_read", mark_read, {"conversation_id": KeyOf("conversations")}),

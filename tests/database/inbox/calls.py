@@ -43,6 +43,7 @@ DELIVERED: Mapping[str, Any] = {
 }
 
 CALLS: Mapping[str, Call] = {
+    "conversations are counted": Call("count_conversations", {"business_id": 1}, Ok({"count": 2})),
     "a dashboard is loaded": Call("load_dashboard", {"business_id": 1}, Ok({"conversation_count": 2, "unread_count": 1})),
     "a conversation is loaded": Call(
         "load_messages", {"conversation_id": 1}, Ok({"message_count": 4, "newest_message_id": 4})
@@ -233,7 +234,7 @@ CALLS: Mapping[str, Call] = {
     "a file is attached to the newest message": Call(
         "upload_media",
         {"conversation_id": 1, "size_bytes": 5_000},
-        Ok({"media_id": 4, "is_stored": True}),
+        Ok({"media_id": 4, "is_stored": True, "object_key": f"conversations/1/{op(100)}"}),
         {
             "media": rows(
                 MEDIA,

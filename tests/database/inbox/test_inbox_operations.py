@@ -28,6 +28,7 @@ Contents = dict[str, dict[Any, dict[str, Any]]]
 
 ONLY_OK = {
     "load_dashboard",
+    "count_conversations",
     "load_messages",
     "search_messages",
     "resend_queued",
