@@ -194,7 +194,7 @@ class _Web:
             self._check_signature(request, body)
         wire = WireRequest(endpoint.method, path, query, dict(request.headers), body, claims)
         arguments, operation_id = decode_call(endpoint, placed, wire)
-        carried = await self._application.call(endpoint.operation, arguments, operation_id)
+        carried = await self._application.call(endpoint.operation, arguments, operation_id, caused_at_us=caused_at_us)
         count = await self._count(endpoint, arguments, request.headers.get("prefer", ""))
         answer = self._endpoints.encode_return(endpoint, carried.returned, carried.events, now_s=time.time(), count=count)
         return Response(answer.body, answer.status, {**answer.headers, "operation-id": str(carried.operation_id)})
