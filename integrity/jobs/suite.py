@@ -4,6 +4,7 @@ The verdicts of each audit are kept in the folder of the run that it came after:
 `validate` finds. What was wrong before the first run is told then, and apart from what the suite made.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -154,7 +155,7 @@ def plan(
             check_sharing(each.system, each.profile, processes)
         except UsageError as error:
             raise UsageError(f"{each.system.name} {each.profile_name}: {error.message}", hint=error.hint) from None
-    return replace(planned, bug=bug, processes=processes)
+    return replace(planned, bug=bug, processes=processes, free_bytes=shutil.disk_usage(project.folder).free)
 
 
 def _systems_in(target: Target | None, project: Project) -> Sequence[System]:

@@ -5,7 +5,7 @@ call takes is the profile's own reckoning (call_ms), so the figures are a foreca
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -20,6 +20,10 @@ from integrity.runs.effects import time_covered
 GENERATOR_CALLS_PER_S = 2_500
 """What one process of the generator makes on a core of its own, webhooks and looks of subscribers included; measured, at
 0.4 ms of CPU a call."""
+
+CALL_BYTES = 2_000
+"""What a call leaves at least: its history in the run's folder (0.75 kB) and in the database (0.6 kB), and its rows;
+measured, with indexes."""
 
 DELIVERY_S = 0.01
 """How long a webhook that follows is reckoned to take."""
@@ -200,18 +204,24 @@ def _possible(profile: OpenProfile, seen: Forecast) -> str:
     return f"all, with about {max(1, round(seen.busy_most)):,} of {counted(profile.clients, 'client')} busy ({each})"
 
 
-def find_doubts(profile: Profile) -> list[str]:
-    """Return what this machine, or the profile's own figures, will not let it do; none: nothing is known against it."""
+def find_doubts(profile: Profile, *, processes: int = 1) -> list[str]:
+    """Return what this machine, or the profile's own figures, will not let it do; none: nothing is known against it.
+
+    Args:
+        processes: that make its calls; more of them than there are cores make no more.
+    """
     if not isinstance(profile, OpenProfile):
         return []
-    if profile.steps is not None and profile.steps.goal == "break":
-        profile = profile.model_copy(update={"steps": None})  # a search ends where it does; its beginning must do
-    seen = foresee(profile)
+    seen = foresee(_begun(profile))
     doubts = []
-    if seen.generator_per_s > GENERATOR_CALLS_PER_S:
+    cores = os.cpu_count() or 1
+    most = GENERATOR_CALLS_PER_S * min(processes, cores)
+    if seen.generator_per_s > most:
+        where = counted(processes, "process", "processes") if processes > 1 else "one process"
+        where += f" on {counted(cores, 'core')}" if processes > cores else ""
         doubts.append(
             f"asks {counted(seen.generator_per_s, 'call')} a second at most of the generator, which makes about "
-            f"{GENERATOR_CALLS_PER_S:,} in one process: above that its latencies are unknown"
+            f"{most:,} in {where}: above that its latencies are unknown"
         )
     if seen.needed > profile.clients:
         doubts.append(f"needs {counted(seen.needed, 'client')} and has {profile.clients:,}: calls will not be sent")
@@ -220,9 +230,27 @@ def find_doubts(profile: Profile) -> list[str]:
             f"keeps {counted(seen.connections_busy_most, 'connection')} busy at its highest rate and has "
             f"{profile.connections:,}: calls will wait for one"
         )
-    if (os.cpu_count() or 1) < 2:
+    if cores < 2:
         doubts.append("shares the one core of this machine with the database, if that is here, too")
     return doubts
+
+
+def find_lack_of_space(profiles: Iterable[Profile], free_bytes: int) -> str:
+    """Return why what runs of these leave will not fit where so much is free; empty: it does, as far as is known."""
+    opens = [_begun(each) for each in profiles if isinstance(each, OpenProfile)]
+    calls = sum(foresee(each).planned * each.calls_per_arrival for each in opens)
+    if calls * CALL_BYTES <= free_bytes:
+        return ""
+    return (
+        f"about {counted(round(calls), 'call')} at least leave about {calls * CALL_BYTES / 1e9:,.0f} GB in the folders of "
+        f"runs and in the database, and {free_bytes / 1e9:,.0f} GB are free here"
+    )
+
+
+def _begun(profile: OpenProfile) -> OpenProfile:
+    """Return a profile without its search, which ends where it does; its beginning must do."""
+    is_search = profile.steps is not None and profile.steps.goal == "break"
+    return profile.model_copy(update={"steps": None}) if is_search else profile
 
 
 def find_warning(profile: Profile) -> str:

@@ -81,6 +81,7 @@ class PlannedSuite:
         shorten: by which every length is divided.
         bug: planted in each; None: the sound system.
         processes: that share the calls of each.
+        free_bytes: on the disk that its runs are kept on; None: nobody looked.
     """
 
     name: str
@@ -89,6 +90,7 @@ class PlannedSuite:
     runs: tuple[Planned, ...]
     bug: Bug | None = None
     processes: int = 1
+    free_bytes: int | None = None
 
 
 def suite_names(declared: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -61,7 +61,8 @@ def write_headline(event: Event) -> None:
             write_note(fold(f"warning: {warning}"))
         if spared := describe_spared(profile):
             write_note(fold(f"{asked.profile_name} is shortened, so it passes though these are not measured: {spared}."))
-        for line in (*describe(profile), *(f"{asked.profile_name} {doubt}." for doubt in find_doubts(profile))):
+        doubts = find_doubts(profile, processes=asked.processes)
+        for line in (*describe(profile), *(f"{asked.profile_name} {doubt}." for doubt in doubts)):
             write_note(fold(line))
 
 

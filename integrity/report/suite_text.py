@@ -33,12 +33,15 @@ def render_plan(planned: "PlannedSuite") -> str:
 
 def _foreseen(planned: "PlannedSuite") -> list[str]:
     """Return what is known of the runs before the first: what they will not do here, do to others, and are not held to."""
-    from integrity.load.forecast import find_doubts, find_warning
+    from integrity.load.forecast import find_doubts, find_lack_of_space, find_warning
 
     lines = []
+    if planned.free_bytes is not None:
+        lack = find_lack_of_space([each.profile for each in planned.runs], planned.free_bytes)
+        lines += [f"too little space: {lack}."] if lack else []
     for number, each in enumerate(planned.runs, start=1):
         name = f"{number} {each.system.name} {each.profile_name}"
-        lines += [f"{name} {doubt}." for doubt in find_doubts(each.profile)]
+        lines += [f"{name} {doubt}." for doubt in find_doubts(each.profile, processes=planned.processes)]
         if warning := find_warning(each.profile):
             lines.append(f"{name}: {warning}")
         if each.carried_by is not None:

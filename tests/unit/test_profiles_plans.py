@@ -1,13 +1,23 @@
 """Profiles against the plans: each figure that a plan gives for its load, by the row of the requirements."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from integrity.jobs.run import windows_of
 from integrity.load.fault_windows import APART_SHARE_MOST, SETTLING_US
-from integrity.load.forecast import FACTOR_WARNED, describe, find_doubts, find_warning, foresee, levels_of
+from integrity.load.forecast import (
+    CALL_BYTES,
+    FACTOR_WARNED,
+    describe,
+    find_doubts,
+    find_lack_of_space,
+    find_warning,
+    foresee,
+    levels_of,
+)
 from integrity.load.profile import OpenProfile, load_profile, profile_names, scale
 from integrity.load.suite import Suite, load_suite, plan_suite
 from integrity.registry import SYSTEMS, shipped_suites
@@ -219,6 +229,32 @@ def test_a_forecast_counts_calls_and_what_of_them_is_possible() -> None:
     crowd = describe(forecast(clients=100_000))
     assert crowd[1].startswith("100,000 users are too many to be had: they are played as their arrival rate, 100/s on 50")
     assert any("of the generator" in doubt for doubt in find_doubts(scale(enough, rate=100)))
+
+
+def test_more_processes_make_more_calls_as_far_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    spike = load_profile(SYSTEMS["streamvote"], "spike", {}, {"connections": 500})
+    said = [find_doubts(spike, processes=count)[0] for count in (1, 2, 4)]
+    assert [each.partition("makes about ")[2].partition(":")[0] for each in said] == [
+        "2,500 in one process",
+        "5,000 in 2 processes",
+        "5,000 in 4 processes on 2 cores",
+    ]
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert find_doubts(spike, processes=3) == []
+
+
+def test_what_runs_leave_is_said_where_it_will_not_fit_before_the_first_of_them() -> None:
+    """34 hours of the suite `full` were begun on a disk that half of them fill."""
+    soak = load_profile(SYSTEMS["streamvote"], "soak", {})
+    needed = 14_400 * 338 * 1.6 * CALL_BYTES
+    assert find_lack_of_space([soak], round(needed) + 1) == ""
+    planned = plan_suite(
+        "s", Suite.model_validate({"title": "", "steps": [{"profile": "soak"}]}), [SYSTEMS["streamvote"]], {}, shorten=1
+    )
+    shown = " ".join(render_plan(replace(planned, free_bytes=round(needed) - 1_000_000_000)).split())
+    assert "too little space: about 7,787,520 calls at least leave about 16 GB" in shown
+    assert "and 15 GB are free here." in shown
 
 
 def test_what_loads_a_server_until_it_gives_way_warns_first() -> None:
