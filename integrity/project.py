@@ -113,11 +113,14 @@ class MonitorSection:
 
     Args:
         limits: by the names of alerts, in place of the monitor's own and of a system's plan.
+        counters: name of a metric that the application tells -> the query of `queries/` of the rows that it counts: one row
+            with the column held_count, or a row each.
     """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE
 
     limits: Mapping[str, LimitSection] = field(default_factory=dict)
+    counters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

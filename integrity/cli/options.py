@@ -178,13 +178,18 @@ def process_count_option(command: Command) -> Command:
 
 
 def application_options(command: Command) -> Command:
-    """--process NAME=PID and --log FILE, repeatable; the command gets what they name as `watched`."""
+    """--process NAME=PID and --log FILE, repeatable, and --metrics URL; the command gets what they name as `watched`."""
 
     @functools.wraps(command)
-    def read(*, processes: tuple[str, ...], logs: tuple[Path, ...], **options: Any) -> Any:
+    def read(
+        *, processes: tuple[str, ...], logs: tuple[Path, ...], metrics: str | None, project_folder: Path, **options: Any
+    ) -> Any:
+        from integrity.jobs.watching import find_metrics
         from integrity.monitor.watched import read_watched
+        from integrity.project import find_project
 
-        return command(watched=read_watched(processes, logs), **options)
+        source = find_metrics(metrics, find_project(project_folder)) if metrics is not None else None
+        return command(watched=read_watched(processes, logs, source), project_folder=project_folder, **options)
 
     with_logs = click.option(
         "--log",
@@ -194,13 +199,18 @@ def application_options(command: Command) -> Command:
         multiple=True,
         help="Count lines added to it from now on: ERROR, FATAL, PANIC, OOM, Traceback, deadlock detected.",
     )(cast(Command, read))
+    with_metrics = click.option(
+        "--metrics",
+        metavar="URL",
+        help="Scrape these, as Prometheus does: pool, loop lag, background work; else /metrics of a --target.",
+    )(with_logs)
     return click.option(
         "--process",
         "processes",
         metavar="PID",
         multiple=True,
         help="Watch it too: PID or NAME=PID, as app=4711. That it ends, or is started anew, is a finding.",
-    )(with_logs)
+    )(with_metrics)
 
 
 def json_option(command: Command) -> Command:

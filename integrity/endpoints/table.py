@@ -94,7 +94,8 @@ class Endpoints:
         login: how one gets a token; None: nobody needs one.
         api_key: the header in which every request has the service's key; empty: it has none.
         limit: how often one may ask; None: nobody counts.
-        counters: name of a metric -> the operation whose calls that are ok it counts.
+        counters: name of a metric -> the operation whose calls that are ok, and wrote, it counts.
+        counted: name of such a metric -> the query of `queries/` that tells the rows that it counts.
         pages: path -> HTML that is served beside.
         streams: what can be kept open; of an operation the first is what clients open.
     """
@@ -106,6 +107,7 @@ class Endpoints:
     api_key: str = ""
     limit: Limit | None = None
     counters: Mapping[str, str] = field(default_factory=dict)
+    counted: Mapping[str, str] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
     streams: tuple[Stream, ...] = ()
     _by_operation: dict[str, Endpoint] = field(default_factory=dict, init=False, repr=False, compare=False)

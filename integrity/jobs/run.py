@@ -19,6 +19,7 @@ from integrity.events import Job, Noted
 from integrity.faults.schedule import Window, read_schedule
 from integrity.http.origin import Origin, find_origin
 from integrity.jobs.plan_names import VENUE, describe_names, find_target
+from integrity.jobs.watching import with_target
 from integrity.load.asked import Asked, settings_of
 from integrity.load.over_http import OverHttp, asked_over_http
 from integrity.load.profile import ClosedProfile, OpenProfile, Profile, load_profile, profile_names, scale
@@ -313,7 +314,7 @@ def make_request(
         faults=faults,
         faults_may_overlap=chosen.faults_may_overlap,
         resumes=rest,
-        application=watched,
+        application=with_target(watched, chosen.origin),
         over=over,
         processes=chosen.processes,
         elsewhere=elsewhere,

@@ -20,6 +20,8 @@ def find_resources(summary: MonitorSummary, facts: Mapping[str, Any]) -> dict[st
         found["connections_share"] = database.connections_most / slots
     if facts.get("pool_size") and database is not None and database.busy_most is not None:
         found["pool_share"] = database.busy_most / facts["pool_size"]
+    if summary.server_pool_share_most is not None:  # of a run over HTTP, whose own connections are another matter
+        found["pool_share"] = summary.server_pool_share_most
     server = next((process for process in summary.processes if process.name == SERVER), None)
     if server is not None and server.cpu_share_mean is not None:
         found["database_cpu_share"] = server.cpu_share_mean
@@ -28,5 +30,6 @@ def find_resources(summary: MonitorSummary, facts: Mapping[str, Any]) -> dict[st
 
 def count_samples(summary: MonitorSummary) -> dict[str, int]:
     """Return of how many samples the figures are, by the same names."""
-    answered = dict.fromkeys(("connections_share", "pool_share"), summary.answered_count)
+    told = summary.sample_count if summary.server_pool_share_most is not None else summary.answered_count
+    answered = {"connections_share": summary.answered_count, "pool_share": told}
     return {**answered, "database_cpu_share": summary.sample_count}

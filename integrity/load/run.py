@@ -19,6 +19,7 @@ from integrity.engines.occupancy import RUN
 from integrity.errors import AuditError
 from integrity.events import Job, Listener, Noted, listen
 from integrity.load.client import Clock
+from integrity.load.counters import Counted, CountedRows
 from integrity.load.descriptors import make_room
 from integrity.load.driving import drive
 from integrity.load.end_states import ask_end_states, find_end_states
@@ -29,7 +30,7 @@ from integrity.load.profile import OpenProfile
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
 from integrity.load.resources import count_samples, find_resources
-from integrity.load.result import make_result
+from integrity.load.result import make_result, result_of
 from integrity.load.row_limits import with_end_states
 from integrity.load.run_database import RunDatabase
 from integrity.load.shards.sharded_work import ShardedWork
@@ -104,7 +105,8 @@ def play(request: RunRequest) -> Job[EndedRun]:
         with begun.beating():
             not_run = (*workload.unusable, *lacking, *(over.not_run if over is not None else ()))
             watched = request.application
-            result, played = yield from _carry_out(
+            counted = CountedRows(request.project, request.target, watched.metrics, _counters(request))
+            played_out = _carry_out(
                 begun,
                 workload,
                 world,
@@ -114,13 +116,17 @@ def play(request: RunRequest) -> Job[EndedRun]:
                 application=watched,
                 over=over,
                 elsewhere=request.elsewhere,
+                counted=counted,
             )
+            result, played = yield from played_out
+            yield from map(Noted, counted.notes)
             loaded = begun.load()
         left = count_unfinished(request.target, asked.unfinished, begun.folder.run_id)
         result = result.model_copy(update={"unknown_outcomes": begun.settle(loaded), "unfinished": left})
         spans = played.spans if played is not None else ()
         rows = ask_end_states(request.target, asked.end_states, begun.folder.run_id, left_out=result.left_out, spans=spans)
         result = with_spared(with_end_states(result, request.profile, played, rows), request.profile)
+        result = result.model_copy(update={"thresholds": (*result.thresholds, *map(result_of, counted.judged))})
         begun.folder.write_result(result)
         return EndedRun(begun.folder, result, loaded)
 
@@ -170,6 +176,19 @@ def _find_asked(request: RunRequest) -> _Asked:
     )
 
 
+def _counters(request: RunRequest) -> Mapping[str, Counted]:
+    """Return the counters that are held against rows: those that the project names, and those of the system's server."""
+    endpoints = request.system.endpoints
+    named = {name: Counted(query) for name, query in request.project.settings.monitor.counters.items()}
+    if endpoints is None or request.over is None:
+        return named
+    of_server = {
+        name: Counted(query, endpoints.counters.get(name, ""), is_asked_for=False)
+        for name, query in endpoints.counted.items()
+    }
+    return {**of_server, **named}
+
+
 def _describe_lacking(each: NotRun) -> str:
     hint = "Where the others make such rows, the next run calls it, too."
     return f"{each.operation} is left out of this run: {each.reason}\n  hint: {hint}"
@@ -217,6 +236,7 @@ def _carry_out(
     application: WatchedApplication,
     over: OverHttp | None,
     elsewhere: CallsElsewhere | None,
+    counted: CountedRows,
 ) -> Job[tuple[RunResult, PlayedSchedule | None]]:
     """Do all that is recorded, and return the result, which is in the folder by then, and what became of the arrivals."""
     folder = begun.folder
@@ -232,8 +252,11 @@ def _carry_out(
             read_loop_lag_ms=work.take_worst_lag_ms,
             own_others=work.process_ids,
         )
+        counted.begin()
         with monitor:
             yield from drive(work)
+            monitor.wait_for_clients_gone()
+        counted.end()
         done = done_of(
             work.part(),
             workload,

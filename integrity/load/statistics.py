@@ -70,6 +70,7 @@ STATISTICS = {
     "database_cpu_share": Statistic(Kind.RESOURCE, "CPU of the database on average, of all cores", 1),
     "generator_cpu_share": Statistic(Kind.RESOURCE, "CPU of the load generator on average, of all cores", 1),
     "recovery_s": Statistic(Kind.RECOVERY, "time from the end of a spike or fault until all was as before, the longest", 1),
+    "counter_off": Statistic(Kind.RESOURCE, "how far a server's counter and the rows that it counts are apart", 1),
     "rss_mb": Statistic(Kind.RESOURCE, "memory of the load generator at its peak", 1),
 }
 

@@ -59,7 +59,9 @@ class Threshold(BoundedSettings):
             while calls were drawn.
             answered, received: how many calls and how many events of streams there were. Resources, as the monitor saw
             them: connections_share and pool_share, at their peak, of what the server allows and of the profile's
-            connections; database_cpu_share and generator_cpu_share, on average, of all cores; rss_mb, ours at its peak.
+            connections, or of the pool that the server of a run over HTTP tells of; database_cpu_share and
+            generator_cpu_share, on average, of all cores; rss_mb, ours at its peak; counter_off is of counters that
+            [monitor.counters] names, and of no profile.
             recovery_s: seconds from the end of a spike, or of a fault, until latency and failures were as before it, the
             longest of the run; not seen within a time that is shorter than the limit, it is not measured.
             What has too few samples is not measured: a p50 or mean needs 10, a p95 100, a p99 500, a share of 1% 100.
@@ -106,6 +108,7 @@ class Threshold(BoundedSettings):
         "pool_share",
         "database_cpu_share",
         "generator_cpu_share",
+        "counter_off",
         "rss_mb",
         "recovery_s",
     ]
@@ -130,6 +133,8 @@ class Threshold(BoundedSettings):
             raise ValueError("most, warning and critical must rise")
         if self.kind is Kind.SHARE and self.least is not None and self.least > 1:
             raise ValueError("least: a share is from 0 to 1")
+        if self.statistic == "counter_off" and self.operation is None:
+            raise ValueError("counter_off is of counters, which [monitor.counters] of integrity.toml names")
         if self.reason is not None and self.statistic != "declined_share":
             raise ValueError("reason is of declined_share only")
         return self

@@ -5,13 +5,14 @@ seconds resemble each other, so they are averaged into blocks first, and the int
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from integrity.monitor.processes import OWN
-from integrity.monitor.sample import Sample
+from integrity.monitor.processes import OWN, SERVER
+from integrity.monitor.sample import ProcessSample, Sample
+from integrity.monitor.scraping import TASKS
 from integrity.monitor.series import figures
 from integrity.runs.samples import RunSample
 from integrity.runs.shape import KNEE_POINTS_LEAST, WATCHED_S_LEAST, SlopeName, SlopeResult, SlopeVerdict
@@ -57,22 +58,35 @@ def _value(sample: RunSample, name: SlopeName) -> float | None:
 
 
 def find_watched_slopes(samples: Sequence[Sample]) -> list[SlopeResult]:
-    """Return the slopes of what the monitor watched: the server's connections, and the memory of each process but ours.
+    """Return the slopes of what the monitor watched: the server's connections, and of each process but ours its memory,
+    CPU and descriptors; and background work that a server tells that it owes.
 
     They are those of the second half: caches fill and pools open in the first, as each of a server's 40 sessions comes to
     know each table and statement. 75 MB in four minutes were seen of a sound one. A leak goes on.
     """
     kept = list(samples)[len(samples) // 2 :]
-    memory: dict[str, list[tuple[float, float]]] = {}
+    points: dict[tuple[str, SlopeName], list[tuple[float, float]]] = {}
     for sample in kept:
         for process in sample.get("processes", ()):
-            if process["name"] != OWN and "own_bytes" in process:
-                memory.setdefault(process["name"], []).append((sample["elapsed_s"], process["own_bytes"] / 1_000_000))
+            if process["name"] != OWN:
+                for name, value in _watched_values(process):
+                    points.setdefault((process["name"], name), []).append((sample["elapsed_s"], value))
+    owed = [(sample["elapsed_s"], sample["metrics"][TASKS]) for sample in kept if TASKS in sample.get("metrics", {})]
     connections = fit("connections", figures(kept, "activity", lambda activity: activity["connections"]))
-    fitted = [("", connections), *((name, fit("own_mb", points)) for name, points in memory.items())]
+    of_processes = ((process, fit(name, found)) for (process, name), found in points.items())
+    fitted = [("", connections), *of_processes, ("", fit("owed", owed))]
     watched_s = samples[-1]["elapsed_s"] - samples[0]["elapsed_s"] if samples else 0.0
     lasting = {} if watched_s >= WATCHED_S_LEAST else {"verdict": "too short"}
     return [slope.model_copy(update={"process": name, **lasting}) for name, slope in fitted if slope is not None]
+
+
+def _watched_values(process: ProcessSample) -> Iterator[tuple[SlopeName, float]]:
+    if "own_bytes" in process:
+        yield "own_mb", process["own_bytes"] / 1_000_000
+    if "cpu_share" in process:
+        yield "cpu_share", process["cpu_share"]
+    if "descriptors" in process and process["name"] != SERVER:  # those of its sessions are its connections
+        yield "descriptors", float(process["descriptors"])
 
 
 def fit(name: SlopeName, points: Sequence[tuple[float, float]]) -> SlopeResult | None:
@@ -120,6 +134,9 @@ _FLOORS: dict[SlopeName, float] = {
     "rss_mb": 10.0,
     "own_mb": 100.0,
     "connections": 20.0,
+    "cpu_share": 2.0,  # so that a tenth of all cores is the least that is a trend: neighbours come and go
+    "descriptors": 400.0,
+    "owed": 400.0,
 }
 
 

@@ -14,6 +14,7 @@ from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of
 from integrity.monitor.log_summary import sum_up_logs
 from integrity.monitor.processes import SERVER
 from integrity.monitor.sample import Sample
+from integrity.monitor.scraping import CONNECTIONS, GIVEN_UP, LAG_S, POOL
 from integrity.monitor.series import Peak, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
 from integrity.numbers import counted
 
@@ -312,6 +313,66 @@ def _logs(_facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
             )
 
 
+def _metrics(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    """What the application tells of itself; a figure that it does not tell is held to nothing."""
+    told = [sample for sample in samples if "metrics" in sample]
+    failed = [sample for sample in samples if "metrics_error" in sample]
+    if failed and "metrics_of" in facts:
+        first = failed[0]
+        sentence = (
+            f"metrics could not be read in {len(failed)} of {counted(len(samples), 'sample')}, first at "
+            f"{first['elapsed_s']:.0f} s: {first['metrics_error']}"
+        )
+        source = "our own: they were asked for"
+        yield Alert(WARN if told else CRITICAL, "metrics-unread", "", sentence, len(failed), 0, first["elapsed_s"], source)
+    lags = [(s["elapsed_s"], s["metrics"][LAG_S] * 1000) for s in told if LAG_S in s["metrics"]]
+    words = "the server's event loop was late by"
+    yield from _of_peak("server-loop-lag", facts, find_peak(lags), lambda peak: f"{words} {show(peak.value, 'ms')}")
+    in_use = find_peak(pool_shares(samples))
+    pool = "the server's pool near exhaustion:"
+    yield from _of_peak("server-pool", facts, in_use, lambda peak: f"{pool} {show(peak.value, 'share')} in use")
+    given_up = _risen_since_first(told, GIVEN_UP)
+    words = f"the server gave up {counted(given_up, 'webhook or job', 'webhooks and jobs')}"
+    yield from _of_whole("server-tasks", facts, given_up, words)
+    left = _risen_since_first(told, CONNECTIONS)
+    words = f"the server still counts {counted(left, 'connection')} of clients that are gone"
+    yield from _of_whole("server-connections", facts, left, words)
+
+
+def pool_shares(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """Return how much of the server's pool was in use, at which second."""
+    return [
+        (sample["elapsed_s"], in_use / size)
+        for sample in samples
+        if (metrics := sample.get("metrics"))
+        and (size := metrics.get(f'{POOL}{{state="size"}}'))
+        and (in_use := metrics.get(f'{POOL}{{state="in_use"}}')) is not None
+    ]
+
+
+def _risen_since_first(told: Sequence[Sample], name: str) -> float:
+    """Return by how much a figure is higher at last than at first; 0 where it is lower, as of a server started anew."""
+    values = [sample["metrics"][name] for sample in told if name in sample["metrics"]]
+    return max(0.0, values[-1] - values[0]) if values else 0.0
+
+
+def _left_behind(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    """What is left of a named process: descriptors that are not back at their start, and what the kernel ended."""
+    told = [sample for sample in samples if "metrics" in sample]
+    opened = _risen_since_first(told, f'{POOL}{{state="open"}}')
+    for name in facts.get("named_processes", ()):
+        series = [p for s in samples for p in s.get("processes", ()) if p["name"] == name]
+        held = [(p["pid"], p["descriptors"]) for p in series if "descriptors" in p]
+        if told and len({pid for pid, _ in held}) == 1:  # of others nobody knows how large their pools are
+            left = held[-1][1] - held[0][1] - opened
+            words = f"{counted(left, 'descriptor')} more of {name} than at first, when all clients are gone"
+            yield from _of_whole("descriptors-left", facts, left, words, name)
+        kills = [p["oom_kills"] for p in series if "oom_kills" in p]
+        killed = kills[-1] - kills[0] if kills else 0
+        words = f"the kernel ended {counted(killed, 'process', 'processes')} beside {name} for want of memory"
+        yield from _of_whole("oom-kill", facts, killed, words, name)
+
+
 def _lateness(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     answered = [(s["elapsed_s"], s["database"]["took_ms"]) for s in samples if "took_ms" in (s.get("database") or {})]
     yield from _of_peak(
@@ -334,5 +395,7 @@ _RULES: Sequence[Callable[[MonitorFacts, Sequence[Sample]], Iterator[Alert]]] = 
     _tables,
     _processes,
     _logs,
+    _metrics,
+    _left_behind,
     _lateness,
 )

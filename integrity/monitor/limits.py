@@ -122,6 +122,29 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "answer": Limit(
             "time that the server took to answer the monitor", "ms", 1000, 5000, f"{_OURS}: it takes some milliseconds",
         ),
+        "server-loop-lag": Limit(
+            "how late the server's own event loop says it was",
+            "ms", 100, None, f"{_OURS}: all that it answers is as late",
+        ),
+        "server-pool": Limit(
+            "connections of the server's pool that are in use, of its size",
+            "share", 0.70, None, f"{_OURS}: requests begin to wait for one",
+        ),
+        "server-tasks": Limit(
+            "background work that the server gave up",
+            "count", 0, 0, f"{_OURS}: nobody will do it any more",
+        ),
+        "server-connections": Limit(
+            "connections that the server counts when all clients are gone, over those at first",
+            "count", 0, 16, f"{_OURS}: what is left of each that came and went runs out one day",
+        ),
+        "descriptors-left": Limit(
+            "descriptors of a named process over those at first, when all clients are gone, without its pool's",
+            "count", 16, 64, f"{_OURS}: what is left of each that came and went runs out one day",
+        ),
+        "oom-kill": Limit(
+            "processes of its cgroup that the kernel ended for want of memory", "count", 0, 0, f"{_OURS}: none may be",
+        ),
         "loop-lag": Limit(
             "lag of our own event loop at its worst within a second", "ms", 100, None, f"{_OURS}: latencies include it",
         ),

@@ -40,12 +40,16 @@ def _level(word: bytes, *also: bytes) -> bytes:
     return b"|".join((rb"\b" + word + rb"\b", rb"\b(?:level|severity)\"?\s*[:=]\s*\"?(?i:" + word + rb")\b", *also))
 
 
+_KILLED = rb"(?i:\bexit(?:ed|s)?\b.{0,48}?\b(?:code|status)[ =:]+137\b|\bstatus=9/KILL\b)"
+"""What supervisors say of a process that the kernel has ended for want of memory: 128 and the number of SIGKILL."""
+
 PATTERNS = MappingProxyType(
     {
-        "OOM": Pattern(CRITICAL, re.compile(rb"\bOOM\b|(?i:\bout of memory\b|\boom-kill)|OutOfMemory")),
+        "OOM": Pattern(CRITICAL, re.compile(rb"\bOOM\b|(?i:\bout of memory\b|\boom-kill)|OutOfMemory|" + _KILLED)),
         "PANIC": Pattern(CRITICAL, re.compile(_level(b"PANIC", rb"\bpanic: ", rb"\bpanicked at\b"))),
         "FATAL": Pattern(CRITICAL, re.compile(_level(b"FATAL", _level(b"CRITICAL")))),
         "deadlock detected": Pattern(WARN, re.compile(rb"(?i:deadlock detected)")),
+        "worker timeout": Pattern(WARN, re.compile(rb"(?i:\bworker (?:process )?timeout)")),
         "Traceback": Pattern(WARN, re.compile(rb"Traceback \(most recent call last\)")),
         "ERROR": Pattern(WARN, re.compile(_level(b"ERROR"))),
     }

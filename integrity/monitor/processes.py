@@ -210,6 +210,8 @@ class ProcessWatch:
             count, share = _count_descriptors(pids)
             if count:
                 found["descriptors"], found["descriptors_share"] = count, share
+            if (kills := _count_oom_kills(process.pid)) is not None:
+                found["oom_kills"] = kills
         return found
 
     def _follow(self, watched: KnownProcess) -> None:
@@ -305,6 +307,18 @@ def _measure(pids: list[int], *, has_children: bool) -> _Used:
         own_pages += resident - shared
         shared_pages = max(shared_pages, shared)
     return _Used(round(ticks / _TICKS_PER_S, 3), (own_pages + shared_pages) * _PAGE_BYTES, max(0, own_pages) * _PAGE_BYTES)
+
+
+def _count_oom_kills(pid: int) -> int | None:
+    """Return how many processes of its cgroup the kernel has ended for want of memory; None: it does not say."""
+    try:
+        groups = _read(f"/proc/{pid}/cgroup").decode().splitlines()
+        group = next(line.partition("::")[2] for line in groups if line.startswith("0::"))
+        events = _read(f"/sys/fs/cgroup{group.rstrip('/')}/memory.events").decode().split()
+    except (OSError, StopIteration):
+        return None
+    counts = dict(zip(events[::2], events[1::2], strict=False))
+    return int(counts["oom_kill"]) if "oom_kill" in counts else None
 
 
 def _count_descriptors(pids: list[int]) -> tuple[int, float]:

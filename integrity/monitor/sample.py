@@ -46,6 +46,7 @@ class ProcessSample(TypedDict):
         cpu_share: of all cores, since the last sample.
         own_bytes: of its memory, what is not shared: a cache that fills is, a leak is not.
         descriptors_share: of its limit; looked at now and then.
+        oom_kills: that its group of processes (cgroup) has had, for want of memory; looked at now and then.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ProcessSample(TypedDict):
     cpu_share: NotRequired[float]
     descriptors: NotRequired[int]
     descriptors_share: NotRequired[float]
+    oom_kills: NotRequired[int]
 
 
 class LogSample(TypedDict):
@@ -86,10 +88,13 @@ class Sample(TypedDict):
         elapsed_s: since the monitor began.
         loop_lag_ms: the worst of the run's event loop since the last sample.
         own_cpu_ms: what taking it cost.
+        metrics: that the application told of itself, by the names of their series; metrics_error: why it told none.
     """
 
     at_us: int
     elapsed_s: float
+    metrics: NotRequired[dict[str, float]]
+    metrics_error: NotRequired[str]
     database: NotRequired[DatabaseSample]
     processes: NotRequired[Sequence[ProcessSample]]
     logs: NotRequired[Sequence[LogSample]]

@@ -23,18 +23,21 @@ import orjson
 
 from integrity.engines.target import Target
 from integrity.events import Event
+from integrity.masking import mask_spelt
 from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.logs import LogWatch
 from integrity.monitor.processes import OWN, Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
 from integrity.monitor.sample import Sample
 from integrity.monitor.sample_file import FORMAT, read_file
+from integrity.monitor.scraping import CONNECTIONS, MetricsSource, Unscraped
 from integrity.monitor.summary import MonitorSummary, summarize
 from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
 from integrity.project import open_for_us_only
 from integrity.systems.planned_limit import PlannedLimit
 
 EVERY_S = 1.0
+GONE_S_MOST = 3.0
 RARE_EVERY_S = 10.0
 STOP_S_MOST = 5.0  # a server that is frozen in mid-answer is not waited for any longer
 
@@ -93,10 +96,13 @@ class Monitor:
         for process in own:
             self._processes.add(process)
         self._application = application
+        self._metrics = application.metrics
         self._logs: list[LogWatch] = []
         self._named = [process.name for process in application.processes]
         self._file = file
         self._is_file_lost = False
+        self._told_first: Mapping[str, float] = {}
+        self._told: Mapping[str, float] = {}
         self._every_s = every_s
         self._pool_size = pool_size
         self._limits = {name: asdict(limit) for name, limit in limits.items()}
@@ -165,12 +171,17 @@ class Monitor:
             "every_s": self._every_s,
             "cores": os.cpu_count() or 1,
             "named_processes": self._named,
+            **({"metrics_of": str(self._metrics)} if self._metrics is not None and self._metrics.is_asked_for else {}),
         }
         if self._pool_size is not None:
             facts["pool_size"] = self._pool_size
         if self._limits:
             facts["limits"] = self._limits
-        return {**facts, **((watch and watch.facts) or {}), "notes": [*(watch.notes if watch else ()), *self.notes]}
+        return {
+            **facts,
+            **((watch and watch.facts) or {}),
+            "notes": [*(watch.notes if watch else ()), *dict.fromkeys(self.notes)],
+        }
 
     def _run(self) -> None:
         try:
@@ -211,12 +222,36 @@ class Monitor:
         sample["processes"] = self._processes.sample(is_full=is_full)
         if self._logs:
             sample["logs"] = [log.sample(is_last=is_last) for log in self._logs]
+        if self._metrics is not None:
+            self._scrape(self._metrics, sample)
         if self._read_loop_lag_ms is not None:
             sample["loop_lag_ms"] = self._read_loop_lag_ms()
         sample["own_cpu_ms"] = round((time.thread_time() - cpu_began_s) * 1000, 2)
         self._write(sample)
         if self._listener is not None:
             self._listener(sample)
+
+    def _scrape(self, source: MetricsSource, sample: Sample) -> None:
+        try:
+            sample["metrics"] = self._told = source.scrape()
+        except Unscraped as error:
+            sample["metrics_error"] = mask_spelt(str(error))
+            if not source.is_asked_for:
+                self.notes.append(f"metrics of the target: {sample['metrics_error']}")
+                self._metrics = self._metrics if self._told else None  # it is no server that tells any
+        else:
+            self._told_first = self._told_first or self._told
+
+    def wait_for_clients_gone(self) -> None:
+        """Wait, but not for long, until the server tells no more connections of clients than at first."""
+        ends_at_s = time.monotonic() + GONE_S_MOST
+        while self._metrics is not None and CONNECTIONS in self._told_first and time.monotonic() < ends_at_s:
+            try:
+                if self._metrics.scrape().get(CONNECTIONS, 0.0) <= self._told_first[CONNECTIONS]:
+                    return
+            except Unscraped:
+                return
+            time.sleep(0.05)
 
     def _find_server(self) -> None:
         """A server that came back after a crash is another process."""

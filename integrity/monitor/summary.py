@@ -7,7 +7,7 @@ from typing import Any
 
 from integrity.database.made import OURS
 from integrity.monitor.blocking import draw
-from integrity.monitor.findings import Alert, MonitorFacts, find_alerts
+from integrity.monitor.findings import Alert, MonitorFacts, find_alerts, pool_shares
 from integrity.monitor.log_summary import LogSummary, sum_up_logs
 from integrity.monitor.questions import is_own
 from integrity.monitor.sample import Sample
@@ -90,6 +90,7 @@ class MonitorSummary:
         database: None without one, or without an answer of it.
         tables, statements: the busiest first.
         blocking: the worst moment's trees, as lines.
+        server_pool_share_most: in use of the pool that a server tells of, at its peak; None: none tells.
         alerts: critical first.
     """
 
@@ -103,6 +104,7 @@ class MonitorSummary:
     blocking: tuple[str, ...] = ()
     processes: tuple[ProcessSummary, ...] = ()
     logs: tuple[LogSummary, ...] = ()
+    server_pool_share_most: float | None = None
     alerts: tuple[Alert, ...] = ()
 
 
@@ -121,6 +123,7 @@ def summarize(facts: MonitorFacts, samples: Sequence[Sample]) -> MonitorSummary:
         blocking=tuple(_worst_blocking(samples)),
         processes=tuple(_processes(samples)),
         logs=tuple(sum_up_logs(samples)),
+        server_pool_share_most=round(peak.value, 4) if (peak := find_peak(pool_shares(samples))) is not None else None,
         alerts=tuple(find_alerts(facts, samples)),
     )
 

@@ -9,6 +9,7 @@ from stat import S_ISREG
 from integrity.errors import UsageError
 from integrity.monitor.logs import LogWatch
 from integrity.monitor.processes import OWN, SERVER, KnownProcess, Process, parse_process
+from integrity.monitor.scraping import MetricsSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class WatchedApplication:
 
     Args:
         known: the processes as they were when they were named, or as the last watch left them.
+        metrics: that it tells of itself; None: nobody asks.
         open_logs: those that one watch after the other reads on; None: each watch opens them for itself.
     """
 
@@ -24,10 +26,20 @@ class WatchedApplication:
     logs: Sequence[Path] = ()
     known: dict[str, KnownProcess] = field(default_factory=dict, compare=False, repr=False)
     open_logs: Sequence[LogWatch] | None = field(default=None, compare=False, repr=False)
+    metrics: MetricsSource | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not self.processes and not self.logs
+        return not self.processes and not self.logs and self.metrics is None
+
+    def beside(self, found: Process | None, metrics: MetricsSource | None) -> "WatchedApplication":
+        """Return it with a process that was found, unless it was named, and metrics, unless others were.
+
+        What is known of the process is kept for the watches that follow.
+        """
+        is_new = found is not None and all(found.pid != each.pid and found.name != each.name for each in self.processes)
+        processes = (*self.processes, found) if found is not None and is_new else tuple(self.processes)
+        return replace(self, processes=processes, metrics=self.metrics or metrics)
 
     @contextmanager
     def over_runs(self) -> "Iterator[WatchedApplication]":
@@ -42,12 +54,15 @@ class WatchedApplication:
 NOTHING_WATCHED = WatchedApplication()
 
 
-def read_watched(processes: Sequence[str], logs: Sequence[Path] = ()) -> WatchedApplication:
+def read_watched(
+    processes: Sequence[str], logs: Sequence[Path] = (), metrics: MetricsSource | None = None
+) -> WatchedApplication:
     """Return what is to be watched.
 
     Args:
         processes: PID or NAME=PID.
         logs: a file that is named twice is watched once.
+        metrics: that it tells of itself.
 
     Raises:
         UsageError: there is no such process or file, it cannot be read, or two processes have one name.
@@ -64,7 +79,7 @@ def read_watched(processes: Sequence[str], logs: Sequence[Path] = ()) -> Watched
     for log in logs:
         _check_log(log)
     known = {process.name: KnownProcess.of(process) for process in watched}
-    return WatchedApplication(watched, tuple(dict.fromkeys(logs)), known)
+    return WatchedApplication(watched, tuple(dict.fromkeys(logs)), known, metrics=metrics)
 
 
 def _open_log(log: Path) -> LogWatch:

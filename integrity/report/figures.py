@@ -67,7 +67,7 @@ def shower_of(statistic: str) -> Callable[[float], str]:
     """Return what shows a value of a statistic, with its unit."""
     if statistic.endswith("_share"):
         return show_share
-    if statistic in ("answered", "received"):
+    if statistic in ("answered", "received", "counter_off"):
         return show_number
     if statistic == "recovery_s":
         return lambda value: f"{value:.2f} s"

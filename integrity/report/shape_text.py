@@ -23,6 +23,9 @@ _NAMES = {
     "rss_mb": ("memory of the generator", "MB"),
     "own_mb": ("memory of", "MB"),
     "connections": ("connections", ""),
+    "cpu_share": ("CPU of", "%"),
+    "descriptors": ("descriptors of", ""),
+    "owed": ("background work that is owed", ""),
 }
 
 

@@ -146,7 +146,7 @@ class Arrivals(DocumentPart):
     dispatch_lag_p99_ms: float | None
 
 
-BUSY = ("connections", "database-cpu")
+BUSY = ("connections", "database-cpu", "process-cpu")
 """Limits of the monitor on how busy the server is."""
 
 HEALING_S = 10.0

@@ -107,7 +107,7 @@ KNEE_POINTS_LEAST = 3
 WATCHED_S_LEAST = 600.0
 """How long the memory and the connections of a server or an application must have been watched to tell a trend."""
 
-SlopeName = Literal["p95_ms", "failure_share", "rss_mb", "own_mb", "connections"]
+SlopeName = Literal["p95_ms", "failure_share", "rss_mb", "own_mb", "connections", "cpu_share", "descriptors", "owed"]
 SlopeVerdict = Literal["rising", "falling", "unclear", "flat", "too short"]
 
 
@@ -115,7 +115,8 @@ class SlopeResult(DocumentPart):
     """How something changed over a run.
 
     Args:
-        name: rss_mb is the generator's memory, own_mb that of another process, without what it shares.
+        name: rss_mb is the generator's memory, own_mb that of another process, without what it shares; cpu_share is of all
+            cores; owed is background work that the server has still to do.
         process: whose memory; empty: the generator's, or the figure is of none.
         start, end: of the line that fits it.
         per_hour: its slope; uncertainty: the half width of its 95% interval.

@@ -105,7 +105,7 @@ class Application:
         carried = await self.carry_out(self.operations[operation], arguments, made, caused_at_us=caused_at_us)
         if returning is not None:
             returning(carried.returned)
-        self.metrics.note_call(operation, carried.returned.outcome)
+        self.metrics.note_call(operation, carried.returned.outcome, has_written=bool(carried.returned.writes_ms))
         return carried
 
     async def carry_out(

@@ -80,7 +80,7 @@ class Metrics:
     """What a server counts.
 
     Args:
-        counters: name -> the operation whose calls that are ok it counts.
+        counters: name -> the operation whose calls that are ok, and wrote, it counts.
     """
 
     def __init__(self, counters: Mapping[str, str]) -> None:
@@ -91,15 +91,19 @@ class Metrics:
         self.calls = Counter("operation_calls_total", "calls by how they ended", "operation", "outcome")
         self.forged = Counter("webhook_signatures_rejected_total", "webhooks that nobody signed who may", "http_route")
         self.named = {
-            operation: Counter(name, f"calls of {operation} that were ok") for name, operation in counters.items()
+            operation: Counter(name, f"calls of {operation} that took effect") for name, operation in counters.items()
         }
         self.gauges: list[Gauge] = []
         self.streams: list[Counter | Gauge | Histogram] = []
 
-    def note_call(self, operation: str, outcome: str) -> None:
-        """Count a call."""
+    def note_call(self, operation: str, outcome: str, *, has_written: bool = False) -> None:
+        """Count a call.
+
+        Args:
+            has_written: what was answered again, as its key was answered before, is counted once.
+        """
         self.calls.add(operation, outcome)
-        if outcome == "ok" and operation in self.named:
+        if outcome == "ok" and has_written and operation in self.named:
             self.named[operation].add()
 
     def render(self) -> str:

@@ -42,6 +42,11 @@ def add(file: Path, *lines: str) -> None:
         ("ERROR:  deadlock detected", "deadlock detected"),
         ("java.lang.OutOfMemoryError: Java heap space", "OOM"),
         ("ERROR:  out of memory", "OOM"),
+        ("web-1 exited with code 137", "OOM"),
+        ("systemd: shop.service: main process exited, code=exited, status=137", "OOM"),
+        ("shop.service: Main process exited, code=killed, status=9/KILL", "OOM"),
+        ("[CRIT] WORKER TIMEOUT (pid:4711)", "worker timeout"),
+        ("invoice 137 paid, next exits at noon", None),
         ("INFO 0 errors, error_count=0, non-fatal, ERRORS_TOTAL 3, room, level=info", None),
     ],
 )

@@ -75,6 +75,7 @@ ENDPOINTS = Endpoints(
     },
     login=Login("/api/login", {"wallet_id": Kind.INTEGER}),
     counters={"votes_submitted_total": "vote"},
+    counted={"votes_submitted_total": "streamvote/votes-held"},
     streams=(
         websocket(
             "/api/events/live",
