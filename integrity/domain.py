@@ -41,7 +41,16 @@ class World:
     hot_share: float = 0.0
     hot_count: int = 16
     named: Mapping[str, Sequence[Key]] = field(default_factory=dict)
+    turn: tuple[int, int] = (0, 1)
+    """Of the processes that share a run which this is, and how many there are: each counts numbers of its own."""
     _found: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+    _counted: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+
+    def count(self, name: str) -> int:
+        """Return the next number of a counter, from 0."""
+        number = self._counted.get(name, self.turn[0])
+        self._counted[name] = number + self.turn[1]
+        return number
 
     def add(self, pool: str, key: Key) -> None:
         """Make a key drawable, the hottest of its pool; of more than MADE_MOST made ones the older half is forgotten."""
@@ -172,6 +181,21 @@ class NewText(NewKey):
 
         made = strategies.from_regex(r"[0-9a-f]{12}", fullmatch=True)
         return strategies.sampled_from(world.keys[self.pool]) if self.pool in world.keys else made
+
+
+@dataclass(frozen=True, slots=True)
+class Counter(NewKey):
+    """Numbers from the first on, each once in a run."""
+
+    first: int = 1
+
+    def draw(self, random: Random, world: World) -> Key:
+        return self.first + world.count(self.pool)
+
+    def strategy(self, world: World) -> "SearchStrategy[Key]":
+        from hypothesis import strategies
+
+        return strategies.integers(min_value=self.first)
 
 
 @dataclass(frozen=True, slots=True)

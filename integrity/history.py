@@ -74,6 +74,8 @@ class Returned:
 
     Args:
         writes_ms: how long each commit took that wrote, from when it was sent until it was answered.
+        checks: of its answer, by name, and whether each holds.
+        taken: values of its answer that later requests have; they may be secrets, and are in no history.
     """
 
     outcome: Outcome
@@ -82,6 +84,8 @@ class Returned:
     attempts: int
     was_abandoned: bool = False
     writes_ms: tuple[float, ...] = field(default=(), compare=False)
+    checks: tuple[tuple[str, bool], ...] = field(default=(), compare=False)
+    taken: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

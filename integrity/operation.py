@@ -263,6 +263,9 @@ class Operation:
         unmarked: schema and name of tables that it inserts into, and whose rows none of `marks` tells; None: nobody knows.
         is_changing: it has statements that change rows, as far as a file of SQL tells by its text.
         group: what results and thresholds count together, e.g. "fn:whatsapp-send": what serves it; empty: none.
+        weight: how often clients make such calls, relative to those of others, where no profile says.
+        after: the operation that a client's call of this one follows, with what it was answered; empty: it stands alone.
+        think_s: so long a client waits before it, where it has no time of its own.
         rows: of such a file: with which its calls are likely to be accepted, "-- row event: events(seats_left = 4)".
     """
 
@@ -277,6 +280,9 @@ class Operation:
     is_changing: bool = False
     group: str = ""
     rows: tuple[str, ...] = ()
+    weight: float = 1.0
+    after: str = ""
+    think_s: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -153,7 +153,7 @@ class Settings:
         profiles: system -> profile -> what is other than in the profile of that name, or what it `extends`.
         suites: lists of profiles, by name.
         variables: values for parameters of invariants, by name.
-        targets: applications that are asked over HTTP, by name: `requests.NAME`, which scenarios name.
+        targets: applications that are asked over HTTP, by name: what runs load and scenarios race.
     """
 
     __pydantic_config__: ClassVar[Any] = _NOTHING_ELSE

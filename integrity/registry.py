@@ -1,8 +1,9 @@
 """Which systems there are: the only module that knows their names. Below it a System is passed, never looked up.
 
-Four kinds, told apart by who names them:
+Five kinds, told apart by who names them:
 
     the reference systems         SYSTEMS: those that ship
+    a project's requests          [targets.shop.requests] of its integrity.toml: what is asked of its application
     a project's own               [systems] of its integrity.toml: bank = "bank:BANK"; operations/*.sql, which run no code:
                                   that they lie there is enough
     those of installed packages   entry points of the group integrity.systems, written in the same way
@@ -61,6 +62,8 @@ class Registry(Mapping[str, "System"]):
         self._systems: dict[str, System] = {}
         self._passed_over: dict[str, UsageError] = {}
         self._patterns: Mapping[str, Sequence[str]] = {}
+        self._project = project
+        self._targets: dict[str, str] = {}
         if project is None:
             return
         self._patterns = {name: section.invariants for name, section in project.settings.systems.items()}
@@ -74,6 +77,11 @@ class Registry(Mapping[str, "System"]):
                 raise UsageError(f"{written.place}: {written.name} is the name of a reference system", hint=hint)
             self._declared.setdefault(written.name, []).append(written)
             self._patterns = {**self._patterns, written.name: self._patterns.get(written.name, ())}
+        for requested, target in _of_targets(project):
+            if requested.name not in self._declared:
+                self._declared[requested.name] = [requested]
+                self._targets[requested.name] = target
+                self._patterns = {**self._patterns, requested.name: ()}
         for other in _of_packages():
             same = self._declared.setdefault(other.name, [])
             if all(each.path != other.path for each in same):
@@ -121,6 +129,19 @@ class Registry(Mapping[str, "System"]):
     def default(self) -> "System":
         """What commands work on where none is named: the first of the project's own, else the first of all."""
         return self[next(iter(self.own), DEFAULT_SYSTEM)]
+
+    def loaded_at(self, target: str | None) -> "System":
+        """Return what is loaded where a target is named and no system: what its requests are, else the default.
+
+        Args:
+            target: a name of integrity.toml's, or a URL; None: none is named.
+        """
+        name = next((name for name, of in self._targets.items() if of == target), None)
+        return self[name] if name is not None else self.default
+
+    def target_of(self, name: str) -> str:
+        """Return the target whose requests a system is."""
+        return self._targets[name]
 
     def seeded(self) -> "list[System]":
         """Return what is seeded where none is named: the project's own that have a seeder; where it has none, ours.
@@ -236,6 +257,10 @@ class Registry(Mapping[str, "System"]):
 
         if error := self._doubled(name):
             raise error
+        if name in self._targets and self._project is not None:
+            from integrity.scenarios.requested import requested_system
+
+            return requested_system(self._project, SystemReference(*self._declared[name][0]))
         return load_system(SystemReference(*self._declared[name][0]))
 
     def _doubled(self, name: str) -> UsageError | None:
@@ -311,6 +336,15 @@ def _of_files(project: Project) -> Iterator[_Declared]:
         if not SYSTEM_NAME.fullmatch(name):
             raise UsageError(f"{place}: {quote(name)} is no name of a system", hint=SYSTEM_NAME_HINT)
         yield _Declared(name, path, str(project.folder), str(place))
+
+
+def _of_targets(project: Project) -> Iterator[tuple[_Declared, str]]:
+    """Yield the systems that requests of targets are, and the names of the targets."""
+    file = project.folder / SETTINGS_FILE
+    for target, section in project.settings.targets.items():
+        name = _legal(target)
+        if section.get("requests") and SYSTEM_NAME.fullmatch(name):
+            yield _Declared(name, f"targets.{target}", str(project.folder), f"{file}: targets.{target}"), target
 
 
 def _legal(stem: str) -> str:

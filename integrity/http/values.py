@@ -32,7 +32,8 @@ class NoValue(UsageError):
 Values = Mapping[str, Any]
 """By name: texts, numbers, booleans, None; what JSON has."""
 
-NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*){0,2}"
+"""With dots: a column of the database's, `wallets.id`."""
 _PLACE = re.compile(rf"\{{({NAME})\}}")
 _QUERY = re.compile(r'"query"\s*:\s*"(?:[^"\\]|\\.)*"|(?:^|&)query=[^&]*')
 """A query of GraphQL in a body: braces in it are its own, `{id}` asks for the field id."""
@@ -67,6 +68,30 @@ def take(answer: Answer, takes: Mapping[str, str], *, place: str) -> dict[str, A
         UsageError: one is not there.
     """
     return {name: _take_one(answer, spelling.strip(), f"{place}: {name}") for name, spelling in takes.items()}
+
+
+def find(answer: Answer, spelling: str) -> tuple[Any, ...]:
+    """Return the value that is there in an answer, alone; nothing where it is not."""
+    try:
+        return (_take_one(answer, spelling.strip(), "answer"),)
+    except UsageError:
+        return ()
+
+
+def names_in(request: Request) -> list[str]:
+    """Return the names that stand in a request's places for values, each once."""
+    found: dict[str, None] = {}
+
+    class _Noting(dict[str, Any]):
+        def __contains__(self, name: object) -> bool:
+            found.setdefault(str(name))
+            return True
+
+        def __getitem__(self, name: str) -> Any:
+            return f"{{{name}}}"
+
+    fill(request, _Noting())
+    return list(found)
 
 
 def _take_one(answer: Answer, spelling: str, place: str) -> Any:

@@ -11,7 +11,8 @@ from functools import partial
 from socket import socket
 from typing import Any
 
-from integrity.clients.http import server_of
+from integrity.clients.http import Server, server_of
+from integrity.clients.requests import RequestServer, check_paths
 from integrity.engines.embedded.server import EmbeddedServer
 from integrity.engines.target import Target
 from integrity.errors import UsageError
@@ -29,9 +30,10 @@ from integrity.load.run import play
 from integrity.load.shards.sharing import check_sharing
 from integrity.load.stations.calls_elsewhere import CallsElsewhere
 from integrity.monitor.watched import NOTHING_WATCHED, WatchedApplication
-from integrity.project import Project
+from integrity.project import SETTINGS_FILE, Project
 from integrity.registry import Registry
 from integrity.report.run_verdicts import find_folder
+from integrity.scenarios.requested import target_requests
 from integrity.systems.system import Bug, System
 from integrity.typed import typed
 
@@ -140,7 +142,9 @@ def choose(
         return resume(project, resumed, given={"profile": profile_name, "duration": duration_s, **asked, **more})
     assert profile_name is not None
     registry = Registry(project)
-    system = registry.find(system_name) if system_name else registry.default
+    system = registry.find(system_name) if system_name else registry.loaded_at(over)
+    if over is None and system.is_requested:
+        over = registry.target_of(system.name)
     bug = system.find_bug(bug_name) if bug_name is not None else None
     target = find_target(over, project, system, environment)
     origin = target.origin if target is not None else None
@@ -180,7 +184,7 @@ def choose(
         faults_may_overlap=faults_may_overlap,
         origin=origin,
         venue=venue if venue is not None else environment.get(VENUE, "").strip(),
-        notes=tuple(describe_names(system, base, said.said, target, environment)),
+        notes=tuple(describe_names(system, base, said.said, target, environment)) if not system.is_requested else (),
     )
 
 
@@ -297,7 +301,7 @@ def make_request(
         system, profile, not_run = asked_over_http(system, profile)
         left_out = planned.difference(profile.faults if isinstance(profile, OpenProfile) else ())
         faults = tuple(window for window in faults if window.text not in left_out)
-        over = OverHttp(server_of(chosen.origin, system), not_run, chosen.venue)
+        over = OverHttp(_server_of(chosen.origin, system, project), not_run, chosen.venue)
     server = own_server(project, target)
     return RunRequest(
         system=system,
@@ -343,6 +347,16 @@ def at_stations(chosen: ChosenRun, connection: int | None) -> CallsElsewhere | N
             hint="Name a closed loop: --integrity-profile hammer.",
         )
     return CallsElsewhere(socket(fileno=connection), str(chosen.origin))
+
+
+def _server_of(origin: Origin, system: System, project: Project) -> Server | RequestServer:
+    """Return the server that calls go to: one of the system's, or somebody's own application."""
+    if not system.is_requested:
+        return server_of(origin, system)
+    name = Registry(project).target_of(system.name)
+    requests = target_requests(project, name)
+    check_paths(requests, origin, place=f"{project.folder / SETTINGS_FILE}: targets.{name}.requests")
+    return RequestServer(origin, requests)
 
 
 def _understood(chosen: ChosenRun, target: Target, project: Project) -> tuple[System, Profile]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -28,7 +28,7 @@ from integrity.load.asking import Asking, AskService, OutsideServices
 from integrity.load.client import Client, Clock
 from integrity.load.profile import Profile
 from integrity.load.share import WHOLE, Share
-from integrity.masking import mask_tokens
+from integrity.masking import mask_reply, mask_tokens
 from integrity.measure.calls import Measures
 from integrity.operation import Operation, Rows
 from integrity.systems.service import Delivery
@@ -106,6 +106,10 @@ class Caller:
         self.settled_us: list[tuple[int, int]] = []
         self.waiting: dict[int, int] = {}
         self._system = system
+        self._followers: dict[str, list[Operation]] = {}
+        for each in operations.values():
+            if each.after:
+                self._followers.setdefault(each.after, []).append(each)
         self._profile = profile
         self._append, self._append_soon, self._flush = history.append, history.append_soon, history.flush
         self._append_received = history.append_received
@@ -146,6 +150,13 @@ class Caller:
             if pool not in made and len(keys) > self.world.hot_count:
                 self.world.keys[pool] = keys[-self.world.hot_count :] + keys[: -self.world.hot_count]
 
+    def following(self, operation: str, returned: Returned, random: Random) -> Iterator[tuple[Operation, dict[str, Any]]]:
+        """Yield the calls that a client makes behind one that was answered, with what it was told."""
+        if returned.outcome is Outcome.OK:
+            for each in self._followers.get(operation, ()):
+                drawn = self.draw(each.name, random)
+                yield each, {name: returned.taken.get(name, value) for name, value in drawn.items()}
+
     async def call(
         self,
         carrier: Carrier,
@@ -169,7 +180,8 @@ class Caller:
         if intended_at_us is None:
             intended_at_us = invoked_at_us
         operation_id = client.operation_id = make_operation_id(invoked_at_us // 1000, client.sources.ids)
-        call = Call(operation_id, operation, arguments, client.number, intended_at_us, invoked_at_us)
+        shown = mask_reply(arguments) if self.operations[operation].after else arguments
+        call = Call(operation_id, operation, shown, client.number, intended_at_us, invoked_at_us)
         self._append(encode_invoked(call))
         abandon = self._draw_abandon(operation, client.sources.draws)
         asking = Asking(self.services, operation_id, client, CausingCall(operation, intended_at_us))

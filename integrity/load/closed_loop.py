@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
+from dataclasses import replace
 
 from integrity.clients.carrier import Carrier, Carry
 from integrity.clients.reconnecting import Reconnector
+from integrity.history import Returned
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
 from integrity.load.profile import ClosedProfile
 from integrity.load.share import WHOLE, Share
 from integrity.load.turns import Turns
+from integrity.operation import Operation
 
 
 class ClosedLoop:
@@ -32,7 +36,8 @@ class ClosedLoop:
         stopping: asyncio.Event,
         share: Share = WHOLE,
     ) -> None:
-        self._turns = Turns(profile, caller, reconnector, self._count)
+        self._caller = caller
+        self._turns = Turns(profile, caller, reconnector, self._count, self._think)
         self._stopping = stopping
         self._duration_s = profile.duration_s
         self._calls_left = share.of(profile.calls_most) or None
@@ -70,7 +75,25 @@ class ClosedLoop:
     async def _work(self, client: Client, carrier: Carrier) -> None:
         take, stopping = self._turns.take, self._stopping
         while not stopping.is_set():
-            await take(client, carrier)
+            turn = await take(client, carrier)
+            if turn is not None:
+                await self._follow(client, carrier, *turn)
+
+    async def _follow(self, client: Client, carrier: Carrier, operation: str, returned: Returned) -> None:
+        """Make the calls that follow one, with what it was told."""
+        for each, arguments in self._caller.following(operation, returned, client.sources.draws):
+            if await self._think(each):
+                further = await self._caller.call(carrier, client, each.name, arguments, None)
+                known = {**returned.taken, **further.taken}
+                await self._follow(client, carrier, each.name, replace(further, taken=known))
+
+    async def _think(self, operation: Operation) -> bool:
+        """Wait as long as a client thinks before a call; return whether it is made: none is when all is to stop."""
+        if operation.think_s:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(operation.think_s):
+                    await self._stopping.wait()
+        return not self._stopping.is_set()
 
     def _count(self) -> None:
         """Count a call that begins; with the last one there are to be no more."""

@@ -34,15 +34,17 @@ def declared_profiles(system: System) -> dict[str, dict[str, Any]]:
 def _of_any(system: System) -> dict[str, Any]:
     """Return the profiles of a system that declares none: each of its operations, equally often."""
     profiles = _read(_DEFAULT)
+    called = {name: each for name, each in system.operations.items() if each.weight and not each.after}
     for name, profile in profiles.items():
         if name == MAIN:
             continue
         if profile["model"] == "closed":
-            profile["weights"] = dict.fromkeys(system.operations, 1)
+            profile["weights"] = {name: each.weight for name, each in called.items()}
         else:
             per_minute = profile.pop("per_minute")
             profile["streams"] = [
-                {"name": each, "operations": [each], "per_minute": per_minute} for each in system.operations
+                {"name": name, "operations": [name], "per_minute": per_minute * each.weight}
+                for name, each in called.items()
             ]
     return profiles
 

@@ -7,6 +7,7 @@ generator itself was is measured, as it bounds what the latencies can say.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ from integrity.clients.carrier import Carrier, Carry
 from integrity.clients.deliveries import Due
 from integrity.clients.reconnecting import Reconnector
 from integrity.domain import KeyOf
+from integrity.history import Returned
 from integrity.load.arrivals import Arrival, schedule
 from integrity.load.caller import Caller
 from integrity.load.client import Client, Sources
@@ -222,8 +224,24 @@ class OpenLoop:
                     self._caller.measures.of(operation).arrivals_answered += 1
             finally:
                 self._idle.put(carrier)
+            await self._follow(client, operation, returned)
         finally:
             self._is_busy[session] = 0
+
+    async def _follow(self, client: Client, operation: str, returned: Returned) -> None:
+        """Make the calls that follow one, with what it was told, each when the client has thought about it."""
+        for each, arguments in self._caller.following(operation, returned, self._dispatch.draws):
+            await self._sleep(each.think_s)
+            if self._stopping.is_set():
+                return
+            at_us = self._caller.clock.now_us()
+            carrier = await self._borrow(client, at_us)
+            try:
+                further = await self._caller.call(carrier, client, each.name, arguments, at_us)
+            finally:
+                self._idle.put(carrier)
+            known = {**returned.taken, **further.taken}
+            await self._follow(client, each.name, replace(further, taken=known))
 
     async def _send_deliveries(self) -> None:
         deliveries, clock = self._caller.deliveries, self._caller.clock

@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 
 from integrity.clients.http import Server, describe
+from integrity.clients.requests import RequestServer
 from integrity.domain import KeyOf, NewKey, World
 from integrity.endpoints.login import PASSWORD_HINT
 from integrity.endpoints.record import PATH, query_of
-from integrity.errors import UsageError, quote
+from integrity.errors import Unreachable, UsageError, quote
 from integrity.faults.schedule import find_servers_own, read_window
 from integrity.history import make_operation_id
 from integrity.http.answer import Unanswered
@@ -43,7 +44,7 @@ class OverHttp:
         venue: of which the server is to be; empty: of any.
     """
 
-    server: Server
+    server: Server | RequestServer
     not_run: tuple[NotRun, ...] = ()
     venue: str = ""
 
@@ -58,10 +59,13 @@ def asked_over_http(system: System, profile: Profile) -> tuple[System, Profile, 
     Raises:
         UsageError: nothing can.
     """
+    if system.is_requested:
+        left, unfaulted = _without_faults_of_servers(profile)
+        return system, left, unfaulted
     if system.endpoints is None:
         raise UsageError(
             f"--target: {system.name} has no table of endpoints, so nobody knows which requests are its operations",
-            hint="Run it without --target, on its database.",
+            hint="Run it without --target, on its database; or declare requests: docs/your-own-endpoints.md.",
         )
     known = set(system.endpoints.names())
     missing = tuple(
@@ -136,11 +140,38 @@ def try_out(over: OverHttp, workload: Workload, world: World) -> None:
     Raises:
         UsageError: it does not answer, or not as this system does.
     """
-    asyncio.run(_try_out(over, workload, world))
+    if isinstance(over.server, RequestServer):
+        asyncio.run(_try_requests(over.server, workload, world))
+    else:
+        asyncio.run(_try_out(over, over.server, workload, world))
 
 
-async def _try_out(over: OverHttp, workload: Workload, world: World) -> None:
-    server = over.server
+async def _try_requests(server: RequestServer, workload: Workload, world: World) -> None:
+    """Connect, log in, and make the requests that only read, each once."""
+    place, carrier = f"--target {server.origin}", server.carry(Random(0))
+    try:
+        try:
+            await carrier.connection.open()
+        except Unreachable as error:
+            raise UsageError(f"--target {error.message}", hint=error.hint or "") from None
+        await server.logged_in()
+        for name in workload.profile.operations:
+            operation, asked = workload.system.operations[name], server.target.requests[name].request
+            if asked.method != "GET" or operation.after:
+                continue
+            random = Random(f"{workload.seed}/trial/{name}")
+            arguments = {each: domain.draw(random, world) for each, domain in operation.arguments.items()}
+            returned = await carrier.call(operation, arguments, _nobody)
+            if not returned.outcome.is_answer:
+                raise UsageError(
+                    f"{place}: a trial of {name} ({asked.shown}) ended as {returned.outcome}: {returned.error}",
+                    hint="Send it by hand with curl -i; its `expected` and `declined` say which answers are right.",
+                )
+    finally:
+        carrier.connection.abort()
+
+
+async def _try_out(over: OverHttp, server: Server, workload: Workload, world: World) -> None:
     carrier = server.carry(Random(0))
     connection, place, system = carrier.connection, f"--target {server.origin}", workload.system.name
     try:

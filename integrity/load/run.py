@@ -219,9 +219,9 @@ def _make_work(
             append_sample=append,
             elsewhere=elsewhere,
         )
-    folder, origin = recorder.folder.path, server.origin if server is not None else None
+    folder = recorder.folder.path
     return ShardedWork(
-        workload, world, clock, faulting=faulting, append_sample=append, folder=folder, count=count, origin=origin
+        workload, world, clock, faulting=faulting, append_sample=append, folder=folder, count=count, server=server
     )
 
 

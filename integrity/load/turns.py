@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import accumulate
 
 from integrity.clients.carrier import Carrier
@@ -11,6 +11,7 @@ from integrity.history import Returned
 from integrity.load.caller import Caller
 from integrity.load.client import Client
 from integrity.load.profile import ClosedProfile
+from integrity.operation import Operation
 
 IDLE_S = 0.005
 
@@ -24,11 +25,18 @@ class Turns:
 
     Args:
         begins: told before each call.
+        think: waits as long as a client thinks before a call; false: the call is not made.
     """
 
     def __init__(
-        self, profile: ClosedProfile, caller: Caller, reconnector: Reconnector, begins: Callable[[], None] = _uncounted
+        self,
+        profile: ClosedProfile,
+        caller: Caller,
+        reconnector: Reconnector,
+        begins: Callable[[], None] = _uncounted,
+        think: Callable[[Operation], Awaitable[bool]] | None = None,
     ) -> None:
+        self._think = think
         self._caller, self._reconnector, self._begins = caller, reconnector, begins
         self._names = list(profile.operations)
         self._limits = list(accumulate(profile.weights[name] for name in self._names))
@@ -47,6 +55,9 @@ class Turns:
         arguments = caller.draw(operation, draws)
         if caller.is_offline(operation, arguments):
             await asyncio.sleep(IDLE_S)
+            return None
+        called = caller.operations[operation]
+        if called.think_s and self._think is not None and not await self._think(called):
             return None
         self._begins()
         return operation, await caller.call(carrier, client, operation, arguments, None)

@@ -16,6 +16,7 @@ from integrity.clients.connection import Connection
 from integrity.clients.feeds import Feeds, PolledFeeds
 from integrity.clients.http import Server
 from integrity.clients.reconnecting import Reconnector
+from integrity.clients.requests import RequestServer
 from integrity.clients.wire_feeds import WireFeeds
 from integrity.domain import Key, World
 from integrity.events import Event
@@ -104,7 +105,7 @@ class Work:
         clock: Clock,
         *,
         faulting: FaultsMeanwhile,
-        server: Server | None = None,
+        server: Server | RequestServer | None = None,
         share: Share = WHOLE,
         company: Company | None = None,
         ask: AskService | None = None,
@@ -150,7 +151,8 @@ class Work:
             rss_mb=self.generator.rss_mb,
         )
         # What a server did by itself is in the history once.
-        self.record = ServerRecord(server, self.caller, logs) if server is not None and share.number == 0 else None
+        is_first = share.number == 0
+        self.record = ServerRecord(server, self.caller, logs) if isinstance(server, Server) and is_first else None
         self.fault_windows = FaultWindows(self.caller.measures)
         self.loop_lag = LoopLag(self._look)
 
@@ -211,9 +213,10 @@ class Work:
 
     def _make_feeds(self, settings: Settings, subscription: Subscription) -> Feeds:
         """Return what keeps the streams of a group of subscribers open: a server's own, or polled on the database."""
-        streams = self._server.endpoints.streams_of(settings.operation) if self._server is not None else ()
-        if self._server is not None and streams:
-            return WireFeeds(self._server, streams, subscription, self._clock.now_us)
+        server = self._server
+        streams = server.endpoints.streams_of(settings.operation) if isinstance(server, Server) else ()
+        if isinstance(server, Server) and streams:
+            return WireFeeds(server, streams, subscription, self._clock.now_us)
         return PolledFeeds(
             subscription,
             connect=self._faulting.connect,

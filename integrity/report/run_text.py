@@ -71,6 +71,8 @@ def _by_several(asked: RunRequest) -> str:
 
 
 def _planted(asked: RunRequest) -> str:
+    if asked.system.is_requested:
+        return "an application of your own"
     if asked.over is not None:
         return "the bugs that its server has"
     return f"bug {asked.bug.name}" if asked.bug else "no bug"

@@ -28,6 +28,7 @@ from integrity.scenarios.scenario import (
     Volatile,
 )
 from integrity.scenarios.source import Source
+from integrity.scenarios.target import CheckTable, TargetRequestTable, TargetTable
 from integrity.suggestion import suggest
 from integrity.toml_text import unreadable
 from integrity.typed import typed
@@ -37,6 +38,9 @@ SCENARIOS_FOLDER = "scenarios"
 _MODELS: Mapping[str, type[BaseModel]] = {
     "app": App, "database": Database, "setup": Setup, "login": Login, "actors": ActorTable, "expect": Expect,
     "volatile": Volatile, "requests": RequestTable,
+}  # fmt: skip
+_OF_TARGETS: Mapping[str, type[BaseModel]] = {
+    "targets": TargetTable, "requests": TargetRequestTable, "login": Login, "checks": CheckTable,
 }  # fmt: skip
 _FREE = ("headers", "cookies", "json", "form", "take", "env", "values")
 """Tables whose names are the user's."""
@@ -129,11 +133,16 @@ def _path_of(error: Mapping[str, Any], above: Sequence[int | str]) -> tuple[int 
 
 def _known_at(path: Sequence[int | str]) -> tuple[str, list[str]]:
     names = [part for part in path[:-1] if isinstance(part, str)]
-    name = next((each for each in reversed(names) if each in _MODELS), "")
-    model = _MODELS.get(name, Scenario)
-    table = {"": "a scenario", "requests": "a request", "actors": "[[actors]]", "volatile": "volatile"}.get(
-        name, f"[{name}]"
-    )
+    models = _OF_TARGETS if names[:1] == ["targets"] else _MODELS
+    name = next((each for each in reversed(names) if each in models), "")
+    model = models.get(name, Scenario)
+    table = {
+        "": "a scenario",
+        "requests": "a request",
+        "actors": "[[actors]]",
+        "volatile": "volatile",
+        "checks": "a check",
+    }.get(name, f"[{name}]")
     return table, [field.alias or each for each, field in model.model_fields.items()]
 
 

@@ -13,6 +13,7 @@ from integrity.http.statuses import read_statuses
 from integrity.http.values import check_take
 from integrity.scenarios.scenario import RequestTable
 from integrity.scenarios.source import Source
+from integrity.scenarios.target import TargetTable
 from integrity.suggestion import suggest
 
 
@@ -110,24 +111,28 @@ def declared_requests(targets: Mapping[str, Mapping[str, Any]], *, file: Path) -
     Raises:
         UsageError: one cannot be used.
     """
-    from pydantic import ValidationError
-
-    from integrity.scenarios.reading import mistake
-
     named: dict[str, Request] = {}
     shared: set[str] = set()
     for target, section in targets.items():
-        unknown = [key for key in section if key not in ("url", "requests")]
-        if unknown or not isinstance(section.get("requests", {}), dict):
-            place = f"{file}: targets.{target}{f'.{unknown[0]}' if unknown else '.requests'}"
-            raise UsageError(f"{place}: cannot be used", hint=f"Known in [targets.{target}]: url, requests.NAME.")
-        for name, given in section.get("requests", {}).items():
-            try:
-                table = RequestTable.model_validate(given)
-            except ValidationError as error:
-                source = Source(file, file.read_text(encoding="utf-8"))
-                raise mistake(error, source, ("targets", target, "requests", name)) from None
+        for name, table in read_target(target, section, file=file).requests.items():
             request = replace(read_request(table, place=f"{file}: targets.{target}.requests.{name}"), name=name)
             shared |= {name} & named.keys()
             named |= {f"{target}.{name}": request, name: request}
     return {name: request for name, request in named.items() if name not in shared}
+
+
+def read_target(name: str, section: Mapping[str, Any], *, file: Path) -> TargetTable:
+    """Return what [targets.NAME] says.
+
+    Raises:
+        UsageError: something in it cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from integrity.scenarios.reading import mistake
+
+    try:
+        return TargetTable.model_validate(section)
+    except ValidationError as error:
+        text = file.read_text(encoding="utf-8-sig") if file.is_file() else ""
+        raise mistake(error, Source(file, text), ("targets", name)) from None

@@ -8,11 +8,11 @@ ACTORS_MOST = 8
 REQUESTS_MOST = 5
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_by_name=True)
 
 
-class RequestTable(_Table):
+class RequestTable(Table):
     """A request, as a table or as one line.
 
     Args:
@@ -49,7 +49,7 @@ class RequestTable(_Table):
         return {"request": given} if isinstance(given, str) else given
 
 
-class App(_Table):
+class App(Table):
     """[app]: the application.
 
     Args:
@@ -73,7 +73,7 @@ class App(_Table):
     proxy: int = Field(default=6543, ge=1, le=65535)
 
 
-class Database(_Table):
+class Database(Table):
     """[database]: which one the application works on; of the project unless said.
 
     Args:
@@ -85,7 +85,7 @@ class Database(_Table):
     name: str | None = None
 
 
-class Setup(_Table):
+class Setup(Table):
     """[setup]: what makes the rows, in this order.
 
     Args:
@@ -103,7 +103,7 @@ class Setup(_Table):
     once: bool = False
 
 
-class Login(_Table):
+class Login(Table):
     """[login]: made once; its cookies, and its bearer token, are each actor's.
 
     Args:
@@ -115,7 +115,7 @@ class Login(_Table):
     bearer: str | None = None
 
 
-class ActorTable(_Table):
+class ActorTable(Table):
     """[[actors]]: who races: requests or a command.
 
     Args:
@@ -131,7 +131,7 @@ class ActorTable(_Table):
     count: int = Field(default=1, ge=1, le=ACTORS_MOST)
 
 
-class Volatile(_Table):
+class Volatile(Table):
     """`volatile` of [expect]: what differs from run to run, and is compared with nothing.
 
     Args:
@@ -143,7 +143,7 @@ class Volatile(_Table):
     fields: list[str] = Field(default_factory=list)
 
 
-class Expect(_Table):
+class Expect(Table):
     """[expect]: what must be true after each schedule, beside that some serial order explains it.
 
     Args:
@@ -161,7 +161,7 @@ class Expect(_Table):
     volatile: Volatile = Field(default_factory=Volatile)
 
 
-class Scenario(_Table):
+class Scenario(Table):
     """scenarios/NAME.toml.
 
     Args:

@@ -146,6 +146,7 @@ class System:
         limits: what its plan asks of the database and the processes that serve it, by the names of the monitor's alerts.
         unusable: why operations that it is said to have cannot be called, by their names.
         find_faults: asks a database, and of its tables, which operations it does not understand, and why: by their names.
+        is_requested: its operations are requests to somebody's application: nothing of them is carried out here.
         reference: where it was found; None: it was passed as an object.
     """
 
@@ -173,6 +174,7 @@ class System:
     limits: Mapping[str, PlannedLimit] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
     find_faults: "Callable[[Target, MetaData], Mapping[str, AuditError]] | None" = None
+    is_requested: bool = False
     reference: SystemReference | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import integrity.domain as domains
-from integrity.domain import Domain, IntegerIn, KeyOf, MomentIn, NewKey, NewText, NewUuid, NumericIn, OneOf, World
+from integrity.domain import Counter, Domain, IntegerIn, KeyOf, MomentIn, NewKey, NewText, NewUuid, NumericIn, OneOf, World
 from integrity.errors import UsageError
 
 DOMAINS: list[tuple[Domain, set[int | str]]] = [
@@ -82,7 +82,7 @@ WRONG: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
     (OneOf, ((),), "there is no value in it"),
     (OneOf, ("abc",), "values is of type str"),
     (OneOf, ({1, 2},), "values is of type set"),
-    *((kind, (7,), "pool is of type int '7', and must be str") for kind in (KeyOf, NewKey, NewText, NewUuid)),
+    *((kind, (7,), "pool is of type int '7', and must be str") for kind in (KeyOf, NewKey, NewText, NewUuid, Counter)),
 ]
 
 

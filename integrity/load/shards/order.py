@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from integrity.clients.http import Server, server_of
+from integrity.clients.requests import RequestServer
 from integrity.domain import World
 from integrity.errors import UsageError
 from integrity.http.origin import Origin
+from integrity.http.target import TargetRequests
 from integrity.load.over_http import asked_over_http
 from integrity.load.profile import Profile
 from integrity.load.share import Share
@@ -27,12 +29,14 @@ class SentSystem:
     Args:
         operations: the names of those that are called.
         metadata: of tables that were read of the database; None: the system has a model of its own.
+        requested: the whole system, where it is requests and so has no functions of somebody's.
     """
 
     reference: SystemReference
     operations: tuple[str, ...]
     pools: Mapping[str, str]
     metadata: Reflected | None
+    requested: System | None = None
 
     @classmethod
     def of(cls, system: System) -> "SentSystem":
@@ -41,6 +45,8 @@ class SentSystem:
         Raises:
             UsageError: other processes cannot be told where to find it.
         """
+        if system.is_requested and system.reference is not None:
+            return cls(system.reference, (), {}, None, replace(system, stage=None))
         if (reference := find_reference(system)) is None:
             raise UsageError(
                 f"system {system.name} was passed as an object, and other processes cannot be told where to find it",
@@ -51,6 +57,8 @@ class SentSystem:
 
     def load(self) -> System:
         """Return the system, in another process. Raises what load_system does."""
+        if self.requested is not None:
+            return self.requested
         system = load_system(self.reference)
         operations = {name: system.operations[name] for name in self.operations}
         metadata = system.metadata if self.metadata is None else self.metadata
@@ -75,6 +83,7 @@ class Order:
         has_faults: some are planned.
         can_revive: the server is brought back when it is gone.
         origin: of the server that calls go to; None: to the database.
+        requests: what somebody's own application is asked; None: it is a server of the system's.
     """
 
     share: Share
@@ -90,6 +99,7 @@ class Order:
     has_faults: bool
     can_revive: bool
     origin: Origin | None = None
+    requests: TargetRequests | None = None
 
     def workload(self) -> Workload:
         """Return what clients do. Raises what load_system does."""
@@ -99,8 +109,10 @@ class Order:
         bug = system.find_bug(self.bug_name) if self.bug_name is not None else None
         return Workload(system, self.profile, bug, self.seed)
 
-    def server(self, workload: Workload) -> Server | None:
+    def server(self, workload: Workload) -> Server | RequestServer | None:
         """Return the server that calls go to; None: they go to the database."""
         if self.origin is None:
             return None
+        if self.requests is not None:
+            return RequestServer(self.origin, self.requests)
         return server_of(self.origin, workload.system)

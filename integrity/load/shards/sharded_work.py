@@ -13,12 +13,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from integrity.clients.http import Server
+from integrity.clients.requests import RequestServer
 from integrity.clients.services import Reacted, ServiceDesk
 from integrity.domain import Key, World
 from integrity.errors import RunBroken
 from integrity.events import Event
 from integrity.history import decode
-from integrity.http.origin import Origin
 from integrity.load.client import Clock, Sources
 from integrity.load.faulting import Faulting
 from integrity.load.generator import Generator, UsedByProcess
@@ -60,10 +61,10 @@ class ShardedWork:
         append_sample: AppendSample,
         folder: Path,
         count: int,
-        origin: Origin | None = None,
+        server: Server | RequestServer | None = None,
     ) -> None:
         self._workload, self._world, self._clock, self._faulting = workload, world, clock, faulting
-        self._folder, self._count, self._origin = folder, count, origin
+        self._folder, self._count, self._server = folder, count, server
         self.generator = Generator()
         groups = {name: each.group for name, each in workload.system.operations.items() if each.group}
         self._live = LiveMeasures(groups)
@@ -122,7 +123,7 @@ class ShardedWork:
     def _orders(self) -> list[Order]:
         """Return what each process is told."""
         workload, (target, startup) = self._workload, self._faulting.way
-        system = SentSystem.of(workload.system)
+        system, server = SentSystem.of(workload.system), self._server
         return [
             Order(
                 share=Share(number, self._count),
@@ -130,14 +131,15 @@ class ShardedWork:
                 bug_name=workload.bug.name if workload.bug else None,
                 profile=workload.profile,
                 seed=workload.seed,
-                world=self._world,
+                world=replace(self._world, turn=(number, self._count)),
                 offset_ns=self._clock.offset_ns,
                 folder=self._folder,
                 database=target.text,
                 startup=startup,
                 has_faults=self._faulting.is_planned,
                 can_revive=self._faulting.revive is not None,
-                origin=self._origin,
+                origin=server.origin if server is not None else None,
+                requests=server.target if isinstance(server, RequestServer) else None,
             )
             for number in range(self._count)
         ]
