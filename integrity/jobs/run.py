@@ -341,6 +341,11 @@ def at_stations(chosen: ChosenRun, connection: int | None) -> CallsElsewhere | N
             "no host is named, and the calls of several machines go to one server over HTTP",
             hint=f"Name it: --host http://127.0.0.1:8000. On the database, take {typed('run --processes')}.",
         )
+    if chosen.system.is_requested:
+        raise UsageError(
+            f"the calls of {chosen.system.name} are requests of {SETTINGS_FILE}, which stations do not have",
+            hint=f"Take several processes of this machine: {typed('run --processes')}.",
+        )
     if not isinstance(chosen.profile, ClosedProfile):
         raise UsageError(
             f"profile {chosen.profile_name} says itself when its calls are made, and Locust's users ask for them",
