@@ -9,6 +9,7 @@ import itertools
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +58,19 @@ SILENT_S_MOST = 60.0
 """An event stream that does not even show that it lives for so long is broken."""
 
 
+READ_ONCE_MOST = 64
+"""So many messages are remembered as they were read: what a topic brings, it brings to all of its clients alike."""
+
+
+class Readers:
+    """Read what comes down a stream; what comes down many lines is read once."""
+
+    def __init__(self, stream: Stream, cursor: str) -> None:
+        self.stream = stream
+        self.message = lru_cache(READ_ONCE_MOST)(partial(decode_message, stream, cursor=cursor))
+        self.block = lru_cache(READ_ONCE_MOST)(partial(decode_block, stream, cursor=cursor))
+
+
 class WireFeeds:
     """Streams that are connections of their own.
 
@@ -69,7 +83,7 @@ class WireFeeds:
         self, server: Server, streams: Sequence[Stream], subscription: Subscription, now_us: Callable[[], int]
     ) -> None:
         self.server, self.cursor, self.now_us = server, subscription.cursor, now_us
-        self._streams = itertools.cycle(streams)
+        self._streams = itertools.cycle([Readers(each, subscription.cursor) for each in streams])
         self.handshakes = asyncio.Semaphore(HANDSHAKES_MOST)
         self._feeds: list[WireFeed] = []
         self._session: aiohttp.ClientSession | None = None
@@ -107,15 +121,15 @@ class WireFeeds:
 class WireFeed:
     """See feeds.Feed."""
 
-    def __init__(self, feeds: WireFeeds, stream: Stream) -> None:
+    def __init__(self, feeds: WireFeeds, readers: Readers) -> None:
         self._feeds = feeds
-        self._stream = stream
+        self._readers = readers
         self._line: WireLine | None = None
 
     async def open(self, call: Callable[[Carrier], Awaitable[Returned]]) -> Returned:
         self.cut()
         async with self._feeds.handshakes:
-            line = self._line = WireLine(self._feeds, self._stream)
+            line = self._line = WireLine(self._feeds, self._readers)
             return await call(line)
 
     async def bring(self, arguments: Mapping[str, Any], take: Take, *, is_last: bool) -> Brought:
@@ -146,9 +160,9 @@ class WireFeed:
 class WireLine:
     """A connection that a stream comes down; to whoever calls, a carrier whose one call opens it."""
 
-    def __init__(self, feeds: WireFeeds, stream: Stream) -> None:
+    def __init__(self, feeds: WireFeeds, readers: Readers) -> None:
         self._feeds = feeds
-        self._stream = stream
+        self._readers, self._stream = readers, readers.stream
         self._came: list[tuple[int, Message]] = []
         self._last_us = feeds.now_us()
         self._messages: AsyncIterator[Message] | None = None
@@ -298,20 +312,20 @@ class WireLine:
                 self._came.append((self._last_us, message))
 
     async def _read_websocket(self, socket: aiohttp.ClientWebSocketResponse) -> "AsyncIterator[Message]":
-        stream, cursor = self._stream, self._feeds.cursor
+        read = self._readers.message
         async for frame in socket:
             if frame.type is not aiohttp.WSMsgType.TEXT:
                 what = frame.data if frame.type is aiohttp.WSMsgType.ERROR else "is no text"
                 raise UnreadableMessage(f"a message: {what}")
-            message = decode_message(stream, frame.data, cursor=cursor)
+            message = read(frame.data)
             if message is not None:
                 yield message
 
     async def _read_event_stream(self, response: aiohttp.ClientResponse) -> "AsyncIterator[Message]":
-        stream, cursor, reader = self._stream, self._feeds.cursor, EventStreamReader()
+        read, reader = self._readers.block, EventStreamReader()
         async for piece in response.content.iter_any():
             for block in reader.feed(piece):
-                message = decode_block(stream, block, cursor=cursor)
+                message = read(block)
                 if message is not None:
                     yield message
 

@@ -112,6 +112,7 @@ def serve(
         http="auto",  # httptools where it is installed
         ws="websockets-sansio",
         ws_max_size=MESSAGE_BYTES_MOST,
+        ws_per_message_deflate=False,  # of 150 bytes it spares little, and each socket would keep two windows for it
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -36,11 +36,13 @@ class Piece:
     Args:
         position: of the stream behind it.
         sent_s: when the system says that it made the event, in seconds since the epoch; None: it is no event.
+        text: the data, made a text once for all who listen to a websocket.
     """
 
     data: bytes
     position: int
     sent_s: float | None = None
+    text: str = ""
 
 
 class Listener:
@@ -81,15 +83,22 @@ class Listener:
         for piece in held:
             self.put(piece)
 
-    async def take(self, within_s: float) -> Sequence[Piece]:
-        """Return what has come; nothing: nothing came in that time."""
+    async def take(self, within_s: float | None) -> Sequence[Piece]:
+        """Return what has come; nothing: nothing came in that time.
+
+        Args:
+            within_s: None: whatever comes is waited for, without a clock for each of 10,000 listeners.
+        """
         if not self._queue:
             self._some.clear()
-            try:
-                async with asyncio.timeout(within_s):
-                    await self._some.wait()
-            except TimeoutError:
-                return ()
+            if within_s is None:
+                await self._some.wait()
+            else:
+                try:
+                    async with asyncio.timeout(within_s):
+                        await self._some.wait()
+                except TimeoutError:
+                    return ()
         pieces = list(self._queue)
         self._queue.clear()
         return pieces
@@ -123,12 +132,12 @@ class Topic:
         before = found[-1].position if found else self.position
         if position != before:
             data = encode_message(self.stream, Stands(position), cursor=cursor)
-            found.append(Piece(data, position))
+            found.append(Piece(data, position, text=data.decode()))
         return found
 
     def piece(self, event: Row) -> Piece:
         data = encode_message(self.stream, Brought(event), cursor=self.subscription.cursor)
-        return Piece(data, event["sequence"], _seconds(event["sent_at"]))
+        return Piece(data, event["sequence"], _seconds(event["sent_at"]), data.decode())
 
 
 class Topics:
