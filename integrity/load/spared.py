@@ -90,16 +90,18 @@ def describe_spared(profile: Profile) -> str:
 def with_spared(result: RunResult, profile: Profile) -> RunResult:
     """Return the result with the mark on limits that were not measured and need not be."""
     spared = {_key(each.threshold): each for each in find_spared(profile)}
-    limits = tuple(_marked(each, spared.get(_key(each))) for each in result.thresholds)
+    steps = profile.steps if isinstance(profile, OpenProfile) else None
+    is_brief = steps is not None and bool(steps.no_claim)
+    limits = tuple(_marked(each, spared.get(_key(each)), is_brief=is_brief) for each in result.thresholds)
     return result.model_copy(update={"thresholds": limits})
 
 
-def _marked(limit: ThresholdResult, spared: Spared | None) -> ThresholdResult:
+def _marked(limit: ThresholdResult, spared: Spared | None, *, is_brief: bool) -> ThresholdResult:
     if spared is None or limit.state != "not measured" or limit.is_beside_faults:
         return limit
-    # Without any nobody knows whether there were to be some, but for streams, which stay open; with enough it is for
-    # another reason.
-    least = 0 if limit.statistic == "broken_share" else 1
+    # Without any nobody knows whether there were to be some, but for streams, which stay open, and for the rows of a step
+    # that is over in a moment; with enough it is for another reason.
+    least = 0 if limit.statistic == "broken_share" or (is_brief and limit.rows is not None) else 1
     most = math.inf if spared.threshold.kind is Kind.RATE else spared.threshold.samples_least  # chance needs no few
     is_spared = spared.is_known or least <= limit.sample_count < most
     return limit.model_copy(update={"is_spared": True}) if is_spared else limit

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from integrity.load.forecast import expected_calls
-from integrity.load.judging import judge
+from integrity.load.judging import RowTimes, judge
 from integrity.load.phases import Ladder, Phase, PhaseLog
 from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.load.result import result_of
@@ -167,6 +167,20 @@ def test_where_no_stream_was_opened_anew_their_breaking_need_not_be_measured_and
     ]
     marked = with_spared(make_result(thresholds=results), profile)
     assert [each.is_spared for each in marked.thresholds] == [True, True, False, True]
+
+
+@pytest.mark.parametrize(("name", "is_spared"), [("stress", True), ("baseline", False)])
+def test_rows_that_a_step_of_a_moment_has_none_of_need_not_be_measured_and_those_of_a_run_must(
+    name: str, is_spared: bool
+) -> None:
+    """A step of 0.6 s in which no update was told to anybody ended the suite as unknown."""
+    profile = load_profile(STREAMVOTE, name, {}, {"duration_s": 15})
+    asked = [each for each in profile.thresholds if each.rows == "streamvote/updates-received"]
+    found = judge(asked, Measures(), None, seconds=0.6, rows={"streamvote/updates-received": RowTimes()})
+    result = make_result(thresholds=[]).model_copy(update={"thresholds": tuple(map(result_of, found))})
+    assert [(each.state, each.is_spared) for each in with_spared(result, profile).thresholds] == [
+        ("not measured", is_spared)
+    ] * 2
 
 
 def test_limits_of_a_shortened_chaos_are_reckoned_without_what_its_faults_take() -> None:
