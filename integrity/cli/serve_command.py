@@ -84,6 +84,7 @@ def command(
     from integrity.events import listen
     from integrity.jobs.plan_names import VENUE, find_port
     from integrity.jobs.serve import choose_served, serve
+    from integrity.report.progress import write_notes
     from integrity.report.serve_text import serve_listener, write_served
 
     project = open_project(project_folder)
@@ -103,5 +104,5 @@ def command(
         venue=venue if venue is not None else os.environ.get(VENUE, "").strip(),
     )
     job = serve(open_target(project, database), asked, test_database=test_database)
-    write_served(listen(job, serve_listener(is_json=is_json)), is_json=is_json)
+    write_served(listen(job, serve_listener(is_json=is_json), write_notes), is_json=is_json)
     return ExitCode.OK

@@ -9,7 +9,7 @@ from integrity.clients.connection import make_connection
 from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
 from integrity.errors import UsageError
-from integrity.events import Job
+from integrity.events import Job, Noted
 from integrity.http.origin import Origin, find_origin
 from integrity.jobs.run import ChosenRun, choose
 from integrity.load.interruption import first_signal
@@ -153,5 +153,10 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
         )
         streams = Streams(application, endpoints)
         web = make_web(application, endpoints, known, streams, venue=asked.venue)
-        yield from serve(web, made, opened, stopping=first_signal, ending=streams.end)
+        try:
+            yield from serve(web, made, opened, stopping=first_signal, ending=streams.end)
+        finally:
+            why = database.put_back(hold)
+        if why:
+            yield Noted(why)
     return ServedSystem(system.name, application.metrics.requests.count, application.left_owed)

@@ -79,6 +79,8 @@ def play(request: RunRequest) -> Job[EndedRun]:
     with database.occupy(request.profile_name) as hold:
         server = database.prepare(hold)
         yield from wait_for_left(request.target, asked.left_before)
+        if missing := database.describe_missing():
+            yield Noted(missing)
         database, lacking = database.narrowed()
         yield from map(Noted, map(_describe_lacking, lacking))
         workload = database.workload

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
-from integrity.database.constraints import is_matched, plant, restore
+from integrity.database.constraints import find_missing, is_matched, plant, restore
 from integrity.database.names import located
 from integrity.database.namespace import Contents, guard, keep_books
 from integrity.domain import Key, World
@@ -19,7 +19,7 @@ from integrity.engines.occupancy import RUN, occupy
 from integrity.engines.places import schema_of
 from integrity.engines.server_facts import ServerFacts
 from integrity.engines.target import Target
-from integrity.errors import SeedError, UsageError, quote
+from integrity.errors import DatabaseError, SeedError, UsageError, quote
 from integrity.load.profile import ClosedProfile, OpenProfile
 from integrity.load.waiting import HOUR_S
 from integrity.load.workload import Workload
@@ -101,6 +101,28 @@ class RunDatabase:
         if not self.is_served:
             self._check_room(facts)
         return facts, is_seeded
+
+    def put_back(self, hold: Hold) -> str:
+        """Make again what the bug had left out, as its server ends; return why that is not possible, empty where it is."""
+        bug = self.workload.bug
+        if bug is None or not bug.dropped:
+            return ""
+        try:
+            replace(self, workload=replace(self.workload, bug=None))._match_constraints(hold)
+        except (SeedError, DatabaseError) as error:
+            return f"what bug {bug.name} leaves out is not put back: {error}"
+        return ""
+
+    def describe_missing(self) -> str:
+        """Return what of its constraints the database of a server that is asked lacks; empty: nothing."""
+        missing = find_missing(self.target, self.workload.system.metadata) if self.is_served else ()
+        if not missing:
+            return ""
+        many = counted(len(missing), "constraint or index is", "constraints or indexes are")
+        return (
+            f"{many} missing: {', '.join(missing)}\n  hint: A server with a bug leaves them out while it serves; else a "
+            f"sound one makes them again as it starts: {typed(f'serve {self.workload.system.name}')}"
+        )
 
     def read_world(self) -> World:
         """Return the keys that calls may name, as the database holds them now.

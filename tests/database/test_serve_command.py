@@ -4,6 +4,8 @@ import json
 import signal
 import socket
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,14 +14,19 @@ import pytest
 
 from integrity.cli.main import main
 from integrity.clients.http import server_of
+from integrity.database.constraints import find_missing
 from integrity.database.namespace import guard
 from integrity.domain import KeyOf, World
 from integrity.endpoints.endpoint import Endpoint
 from integrity.endpoints.kinds import Kind
+from integrity.engines.occupancy import occupy
 from integrity.engines.target import Target
 from integrity.health.over_http import check_server
 from integrity.history import Outcome, Returned
 from integrity.http.origin import read_origin
+from integrity.load.profile import load_profile
+from integrity.load.run_database import RunDatabase
+from integrity.load.workload import Workload
 from integrity.reference.streamvote.system import STREAMVOTE
 from integrity.registry import SYSTEMS
 from integrity.seeds.load import Mode, seed_system
@@ -166,3 +173,28 @@ def test_what_cannot_be_served_is_refused_with_the_next_step(
     captured = capsys.readouterr()
     assert (ended.value.code, captured.out) == (2, "")
     assert says in " ".join(captured.err.split())
+
+
+def test_what_a_bugs_server_leaves_out_is_told_to_a_run_that_asks_it_and_put_back_at_its_end(tmp_path: Path) -> None:
+    target, system = Target.parse(f"sqlite:///{tmp_path}/venue.db"), SYSTEMS["ghostpass"]
+    seed(target, system)
+    workload = Workload(system, load_profile(system, "hammer", {}), system.find_bug("overdraw"), seed=1)
+    served = RunDatabase(target, workload, None)
+    asking = RunDatabase(target, replace(workload, bug=None), None, is_served=True)
+    assert asking.describe_missing() == ""
+    with occupy(target, "serve ghostpass", is_exclusive=False, is_kept=True) as hold:
+        served.prepare(hold)
+        assert asking.describe_missing().startswith(
+            "1 constraint or index is missing: wallets.wallets_balance_not_negative"
+        )
+        assert served.put_back(hold) == ""
+        assert (asking.describe_missing(), find_missing(target, system.metadata)) == ("", [])
+        served.prepare(hold)
+        with closing(target.connect_sqlite(("ghostpass",))) as connection:
+            connection.execute("update ghostpass.wallets set balance_minor = -1 where id = 1")
+            connection.commit()
+        told = served.put_back(hold)
+
+    assert "what bug overdraw leaves out is not put back" in told
+    assert "--replace" in told  # what it broke stays to be seen
+    assert "wallets_balance_not_negative" in asking.describe_missing()
