@@ -16,6 +16,7 @@ from types import MappingProxyType
 from integrity.load.statistics import Kind
 from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures, OperationMeasure
+from integrity.measure.client_lags import HEARD_LEAST
 from integrity.measure.distribution import Distribution, percent_of
 from integrity.measure.trends import Recovery
 from integrity.numbers import counted
@@ -191,6 +192,8 @@ def _of_rows(threshold: Threshold, found: RowTimes, late_ms: float) -> _Figure:
 
 
 def _latency(threshold: Threshold, chosen: Sequence[OperationMeasure], late_ms: float) -> _Figure:
+    if threshold.statistic == "client_lag_p99":
+        return _of_clients(threshold, chosen, late_ms)
     kind, _, statistic = threshold.statistic.rpartition("_")
     samples = Distribution.of(
         {
@@ -204,6 +207,16 @@ def _latency(threshold: Threshold, chosen: Sequence[OperationMeasure], late_ms: 
     )
     cause = "" if len(samples) else _why_nothing(kind, threshold.operation or threshold.group, chosen)
     return replace(_of_times(threshold, statistic, samples, late_ms), left_out=_not_sent(chosen), cause=cause)
+
+
+def _of_clients(threshold: Threshold, chosen: Sequence[OperationMeasure], late_ms: float) -> _Figure:
+    """Return the figure of the client that waits longest, of those who heard enough."""
+    found = [each for measure in chosen for each in measure.client_lags.percentiles(99)]
+    heard = any(len(measure.lags_ms) for measure in chosen)
+    cause = f"no client received {HEARD_LEAST} events, of which 99% can be told" if heard else ""
+    cause = cause or _why_nothing("lag", threshold.operation or threshold.group, chosen)
+    worst = max(found, default=None)
+    return _Figure(worst, len(found), (worst or 0.0) > threshold.fails_above + late_ms, cause="" if found else cause)
 
 
 def _of_times(threshold: Threshold, statistic: str, times_ms: Distribution, late_ms: float) -> _Figure:

@@ -181,6 +181,7 @@ def _stream(operation: str, measure: OperationMeasure) -> StreamResult:
         broken=measure.broken,
         **percentiles(lags_ms),
         max_ms=None if lags_ms.greatest is None else round(lags_ms.greatest, 3),
+        client_p99_ms=max((round(each, 3) for each in measure.client_lags.percentiles(99)), default=None),
     )
 
 

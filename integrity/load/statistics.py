@@ -56,6 +56,9 @@ STATISTICS = {
     "lag_p95": Statistic(Kind.LATENCY, "time from when the system says it was sent to its receipt, of 95%", 100),
     "lag_p99": Statistic(Kind.LATENCY, "time from when the system says it was sent to its receipt, of 99%", 500),
     "lag_max": Statistic(Kind.LATENCY, "the longest time from when the system says it was sent to its receipt", 1),
+    "client_lag_p99": Statistic(
+        Kind.LATENCY, "lag that 99% of what a client received keep, of the client with the longest", 1
+    ),
     "missed_share": Statistic(Kind.SHARE, "events that a stream passed over, of all that came or were passed over"),
     "broken_share": Statistic(Kind.SHARE, "open streams that ended by themselves, of all that were opened"),
     "failure_share": Statistic(Kind.SHARE, "unavailable, failed and unknown calls, of those sent by clients that lived on"),

@@ -305,7 +305,9 @@ class _Subscriber:
     def _account(self, received: list[Received]) -> None:
         self._caller.write_received(received)
         for event in received:
-            self._measure.lags_ms.append(max(0.0, (event.received_at_us - event.sent_at_us) / 1000))
+            lag_ms = max(0.0, (event.received_at_us - event.sent_at_us) / 1000)
+            self._measure.lags_ms.append(lag_ms)
+            self._measure.client_lags.add(self._number, lag_ms)
             if self._last_seen is not None:
                 self._measure.missed += max(0, event.sequence - self._last_seen - 1)
             self._last_seen = max(event.sequence, self._last_seen or 0)

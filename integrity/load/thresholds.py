@@ -95,6 +95,7 @@ class Threshold(BoundedSettings):
         "lag_p95",
         "lag_p99",
         "lag_max",
+        "client_lag_p99",
         "missed_share",
         "broken_share",
         "failure_share",

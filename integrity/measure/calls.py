@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from integrity.history import Outcome, Returned
+from integrity.measure.client_lags import ClientLags
 from integrity.measure.distribution import Distribution, percentiles
 from integrity.runs.result import GroupResult, OperationResult
 from integrity.runs.samples import Counts, OperationSample, RunSample
@@ -34,6 +35,7 @@ class OperationMeasure:
         writes_ms: of each commit that wrote, from when it was sent until it was answered.
         settled_ms: until the first webhook that followed a call was acknowledged.
         lags_ms: of each event that subscribers received, from when the system says it was sent.
+        client_lags: the same, client by client.
         missed: events that came neither in their turn nor later, by the gaps in their sequence.
         broken: open streams that ended by themselves.
         reasons: why calls were declined.
@@ -58,6 +60,7 @@ class OperationMeasure:
     writes_ms: Distribution = field(default_factory=Distribution)
     settled_ms: Distribution = field(default_factory=Distribution)
     lags_ms: Distribution = field(default_factory=Distribution)
+    client_lags: ClientLags = field(default_factory=ClientLags)
     missed: int = 0
     broken: int = 0
     errors: Counter[str] = field(default_factory=Counter)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from integrity.measure.calls import ERRORS_MOST, OTHER_ERRORS, Measures, OperationMeasure
-from integrity.measure.distribution import Distribution
 
 _COUNTS = (
     "ok",
@@ -22,7 +21,7 @@ _COUNTS = (
     "late_answered",
     "arrivals_answered",
 )
-_TIMES = ("latencies_ms", "own_ms", "writes_ms", "settled_ms", "lags_ms")
+_TIMES = ("latencies_ms", "own_ms", "writes_ms", "settled_ms", "lags_ms", "client_lags")
 _KINDS = ("errors", "reasons")
 
 OperationMarks = Mapping[str, Mapping[str, Any]]
@@ -67,7 +66,7 @@ def measures_of(parts: Iterable[tuple[str, OperationMeasure]]) -> Measures:
         for count in _COUNTS:
             setattr(new, count, sum(getattr(part, count) for part in of_one))
         for times in _TIMES:
-            setattr(new, times, Distribution.of(getattr(part, times) for part in of_one))
+            setattr(new, times, type(getattr(new, times)).of(getattr(part, times) for part in of_one))
         for kinds in _KINDS:
             setattr(new, kinds, sum((getattr(part, kinds) for part in of_one), Counter()))
     return whole

@@ -270,7 +270,8 @@ def _notes(result: RunResult) -> list[str]:
     ]
     lines += [
         f"{row.operation}: {counted(row.received, 'event')} received, {row.missed} missed, lag "
-        f"{list_statistics({'p50': row.p50_ms, 'p95': row.p95_ms, 'p99': row.p99_ms}, row.received)}; "
+        f"{list_statistics({'p50': row.p50_ms, 'p95': row.p95_ms, 'p99': row.p99_ms}, row.received)}"
+        f"{f', p99 {show_ms(row.client_p99_ms)} ms of the client that waits longest' if row.client_p99_ms else ''}; "
         f"opened {counted(row.opened, 'time')}, {row.broken} broken off."
         for row in result.streams
     ]

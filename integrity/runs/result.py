@@ -86,13 +86,18 @@ class DependencyResult(Percentiles, DocumentPart):
 
 
 class StreamResult(Percentiles, OfOperation):
-    """What subscribers received, and how long after the system says it was sent."""
+    """What subscribers received, and how long after the system says it was sent.
+
+    Args:
+        client_p99_ms: lag that 99% of what a client received keep, of the client with the longest; None: none heard enough.
+    """
 
     opened: int
     received: int
     missed: int
     broken: int
     max_ms: float | None
+    client_p99_ms: float | None = None
 
 
 class ErrorCount(OfOperation):

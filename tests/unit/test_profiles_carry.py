@@ -101,7 +101,7 @@ def samples(system: str, profile: Profile, threshold: Threshold) -> float:
     """Return on how many samples the threshold will be judged, at the least."""
     if threshold.is_resource:
         return 1
-    is_of_events = threshold.statistic.startswith("lag_") or threshold.statistic == "missed_share"
+    is_of_events = threshold.statistic.startswith(("lag_", "client_lag_")) or threshold.statistic == "missed_share"
     if threshold.group is not None:
         of_each = [calls(system, profile, name) for name in members(system, threshold)]
         random, certain = sum(each for each, _ in of_each), sum(each for _, each in of_each)

@@ -64,6 +64,7 @@ CLAIMS: Mapping[str, Mapping[str, Any]] = {
     r"realtime: no updates are dropped": {"operation": "open_changes", "statistic": "missed_share", "most": 0},
     r"realtime: 1,000 connections hold": {"operation": "open_changes", "statistic": "broken_share", "most": 0},
     r"realtime: all joins are ok": {"operation": "open_changes", "statistic": "failure_share", "most": 0},
+    r"clients receive 99% within 1 s": {"operation": "open_stream", "statistic": "client_lag_p99", "most": 1000},
     r"99% of updates within 1 s$": {"operation": "open_stream", "statistic": "lag_p99", "most": 1000},
     r"database CPU below 70%|CPU below 70% under": {"statistic": "database_cpu_share", "most": 0.7},
     r"connections below 70% of the pool|connections are not exhausted": {"statistic": "pool_share"},
