@@ -163,7 +163,9 @@ class Engine(Protocol[T_contra]):
         """
         ...
 
-    def occupy(self, target: T_contra, who: str, *, is_exclusive: bool, is_kept: bool) -> AbstractContextManager[Hold]:
+    def occupy(
+        self, target: T_contra, who: str, *, part: str, is_exclusive: bool, is_kept: bool
+    ) -> AbstractContextManager[Hold]:
         """See occupancy.occupy."""
         ...
 

@@ -10,13 +10,13 @@ class Hold:
         """Say who works there."""
 
     def alone(self, why: str) -> AbstractContextManager[None]:
-        """Hold the database alone for the block: nobody else works there, and nobody begins to.
+        """Hold the part alone for the block: nobody else works on it or on all of the database, and nobody begins to.
 
         Args:
             why: that is needed, for whoever is refused.
 
         Raises:
-            DatabaseError: somebody else works there.
+            DatabaseError: somebody else works on it.
             Unreachable: the hold is lost.
         """
         return nullcontext()

@@ -36,11 +36,15 @@ class Occupant:
     database: str
 
 
-def occupy(target: Target, who: str, *, is_exclusive: bool, is_kept: bool = False) -> AbstractContextManager[Hold]:
+def occupy(
+    target: Target, who: str, *, part: str = "", is_exclusive: bool, is_kept: bool = False
+) -> AbstractContextManager[Hold]:
     """Hold the database for the block.
 
     Args:
         who: works there, e.g. "seed".
+        part: of it that it works on, the name of a system; empty: on all of it. An SQLite file is held as a whole: each
+            system of ours has its own.
         is_exclusive: alone; else together with others that do not ask to be alone.
         is_kept: taken again, in the background, when its session is ended.
 
@@ -48,7 +52,7 @@ def occupy(target: Target, who: str, *, is_exclusive: bool, is_kept: bool = Fals
         DatabaseError: somebody else works there who does not go with that.
         Unreachable: no connection.
     """
-    return target.engine.occupy(target, who, is_exclusive=is_exclusive, is_kept=is_kept)
+    return target.engine.occupy(target, who, part=part, is_exclusive=is_exclusive, is_kept=is_kept)
 
 
 def refuse(target: Target, occupants: Sequence[Occupant], why: str = "") -> DatabaseError:

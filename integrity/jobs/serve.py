@@ -124,7 +124,7 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
     database = RunDatabase(target, Workload(system, chosen.profile, chosen.bug, asked.seed), test_database)
     with (
         listen_on(asked.host, asked.port, may_be_reached=asked.may_be_reached) as made,
-        occupy(target, f"serve {system.name}", is_exclusive=False, is_kept=True) as hold,
+        occupy(target, f"serve {system.name}", part=system.name, is_exclusive=False, is_kept=True) as hold,
     ):
         database.prepare(hold)
         outside = None

@@ -55,7 +55,7 @@ class RunDatabase:
         Taken again when a crash or a fault ends its session.
         """
         who = f"{RUN}{self.workload.system.name} {profile_name}"
-        return occupy(self.target, who, is_exclusive=False, is_kept=True)
+        return occupy(self.target, who, part=self.workload.system.name, is_exclusive=False, is_kept=True)
 
     def prepare(self, hold: Hold) -> ServerFacts:
         """Return the server's facts when the run may begin; the bug is planted then, or the sound schema whole again.

@@ -140,7 +140,7 @@ def fill(
     unit = seeder.sizes[0].name
     check_state(contents, system, mode)
     with (
-        occupy(target, f"seed --system {name}", is_exclusive=mode is Mode.REPLACE),
+        occupy(target, f"seed --system {name}", part=name, is_exclusive=mode is Mode.REPLACE),
         transaction(target, (*system.schemas, OURS)) as connection,
     ):
         started = time.perf_counter()

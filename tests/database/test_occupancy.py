@@ -131,6 +131,37 @@ def test_a_hold_is_taken_again_when_its_session_was_ended(database: Target) -> N
             drop_schemas(database)
 
 
+def test_the_tables_of_one_system_are_altered_beside_whoever_works_on_another(database: Target) -> None:
+    """A bug could be planted in none of five systems of a database while one of them was served."""
+
+    def alone(part: str) -> None:
+        with occupy(database, "run one", part=part, is_exclusive=False) as hold, hold.alone("its tables change"):
+            with pytest.raises(DatabaseError, match="run one"), occupy(database, "x", part=part, is_exclusive=False):
+                pass
+            with occupy(database, "run two", part="another", is_exclusive=False):
+                pass
+
+    with occupy(database, "serve inbox", part="inbox", is_exclusive=False) as inbox:
+        alone("ghostpass")
+        with pytest.raises(DatabaseError, match=r"serve inbox works there, started .*, and its tables change"):
+            alone("inbox")
+        with occupy(database, "race", is_exclusive=False):  # on all of it
+            with pytest.raises(DatabaseError, match="integrity race works there"):
+                alone("ghostpass")
+            with pytest.raises(DatabaseError, match="integrity race works there"), inbox.alone(""):
+                pass
+        alone("ghostpass")
+        with pytest.raises(DatabaseError, match="serve inbox"), occupy(database, "rollback", is_exclusive=True):
+            pass
+    with (
+        occupy(database, "race", is_exclusive=False) as race,
+        race.alone("all of it"),
+        pytest.raises(DatabaseError, match="integrity race"),
+        occupy(database, "run one", part="inbox", is_exclusive=False),
+    ):
+        pass
+
+
 @pytest.fixture
 def begun(venue: Target, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """A run of the command line that is under way."""

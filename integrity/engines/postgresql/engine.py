@@ -101,10 +101,12 @@ class PostgresqlEngine:
     def begin(self, *, checks_foreign_keys: bool) -> Sequence[str]:
         return ("begin",)
 
-    def occupy(self, target: Target, who: str, *, is_exclusive: bool, is_kept: bool) -> AbstractContextManager[Hold]:
+    def occupy(
+        self, target: Target, who: str, *, part: str, is_exclusive: bool, is_kept: bool
+    ) -> AbstractContextManager[Hold]:
         from integrity.engines.postgresql.occupancy import occupy
 
-        return occupy(target, who, is_exclusive=is_exclusive, is_kept=is_kept)
+        return occupy(target, who, part=part, is_exclusive=is_exclusive, is_kept=is_kept)
 
     def database_name(self, url: Url) -> str:
         return url.database or ""

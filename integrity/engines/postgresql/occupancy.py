@@ -1,16 +1,18 @@
-"""Who works in a PostgreSQL database: an advisory lock of a session that does nothing else; its application name says who.
+"""Who works in a PostgreSQL database: advisory locks of a session that does nothing else; its application name says who.
 
-It belongs to one database, and goes with its session, however that ends. A run takes it again when a crash or a fault has
-ended that session. Behind a pooler it is the lock of a transaction that does nothing else: that keeps one of the pooler's
-connections for it alone, and goes with it.
+One is of the database, one of the part of it that its holder works on: what alters the tables of one system is in nobody's
+way who works on another. They belong to one database, and go with their session, however that ends. A run takes them again
+when a crash or a fault has ended that session. Behind a pooler they are locks of a transaction that does nothing else: that
+keeps one of the pooler's connections for it alone, and they go with it.
 """
 
 import os
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
+from zlib import crc32
 
 import psycopg
 
@@ -23,6 +25,9 @@ from integrity.engines.transaction import refusal
 from integrity.errors import AuditError
 
 LOCK_CLASS = 0x1A7E6217  # of advisory locks: the databases of this program
+DATABASE = 0
+"""The lock that everybody has who works in a database."""
+
 APPLICATION = "integrity, "
 PAUSE_S = 0.2
 
@@ -30,9 +35,9 @@ Connection = psycopg.Connection[Any]
 
 
 @contextmanager
-def occupy(target: Target, who: str, *, is_exclusive: bool, is_kept: bool) -> Iterator[Hold]:
+def occupy(target: Target, who: str, *, part: str, is_exclusive: bool, is_kept: bool) -> Iterator[Hold]:
     """Hold the database for the block; see occupancy.occupy."""
-    session = _Session(target, who, is_exclusive=is_exclusive)
+    session = _Session(target, who, part, is_exclusive=is_exclusive)
     session.take()
     try:
         if is_kept:
@@ -40,6 +45,11 @@ def occupy(target: Target, who: str, *, is_exclusive: bool, is_kept: bool) -> It
         yield session
     finally:
         session.close()
+
+
+def lock_of(part: str) -> int:
+    """Return the lock of who works on a part of a database; of all of it where none is named."""
+    return 1 + crc32(part.encode()) % (2**31 - 2)
 
 
 def check_unoccupied(target: Target, server: Connection, database: str | None = None) -> None:
@@ -57,8 +67,12 @@ def check_unoccupied(target: Target, server: Connection, database: str | None = 
         raise refuse(target, occupants)
 
 
-def find_occupants(server: Connection, database: str | None = None) -> list[Occupant]:
-    """Return who else works in a database of the server, or in any of them; who has been there longest first."""
+def find_occupants(server: Connection, database: str | None = None, locks: Sequence[int] = (DATABASE,)) -> list[Occupant]:
+    """Return who else works in a database of the server, or in any of them; who has been there longest first.
+
+    Args:
+        locks: one of which they have.
+    """
     rows = server.execute(
         """
         select sessions.application_name, sessions.backend_start, databases.datname
@@ -68,22 +82,25 @@ def find_occupants(server: Connection, database: str | None = None) -> list[Occu
         where locks.locktype = 'advisory'
             and locks.classid = %s::int8::oid
             and locks.objsubid = 2
+            and locks.objid::int8 = any(%s::int8[])
             and locks.granted
             and locks.pid <> pg_catalog.pg_backend_pid()
             and (databases.datname = %s or %s::text is null)
         order by sessions.backend_start
         """,
-        (LOCK_CLASS, database, database),
+        (LOCK_CLASS, list(locks), database, database),
     ).fetchall()
     return [Occupant((name or "").removeprefix(APPLICATION), since, place) for name, since, place in rows]
 
 
 class _Session(Hold):
-    """The session that holds the advisory lock, and the thread that watches over it."""
+    """The session that holds the advisory locks, and the thread that watches over it."""
 
-    def __init__(self, target: Target, who: str, *, is_exclusive: bool) -> None:
+    def __init__(self, target: Target, who: str, part: str, *, is_exclusive: bool) -> None:
         self._target = target
         self._who = who
+        self._locks = (DATABASE,) if is_exclusive else (DATABASE, lock_of(part))
+        self._locks_alone = (lock_of(part), lock_of("")) if part else (DATABASE,)
         self._suffix = "" if is_exclusive else "_shared"
         self._connection: ServerConnection | None = None
         self._stopped = threading.Event()
@@ -96,15 +113,12 @@ class _Session(Hold):
             if connection.is_pooled:
                 connection.autocommit = False  # the transaction begins with the next statement
                 connection.execute("set local idle_in_transaction_session_timeout = 0")
-            span = "_xact" if connection.is_pooled else ""
-            (is_taken,) = connection.execute(
-                f"select pg_catalog.pg_try_advisory{span}_lock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
-            ).fetchall()[0]
-            occupants = [] if is_taken else find_occupants(connection, connection.info.dbname)
+            lacking = _take(connection, self._locks, self._suffix)
+            occupants = find_occupants(connection, connection.info.dbname, (lacking,)) if lacking is not None else []
         except psycopg.Error as error:
             connection.close()
             raise refusal(self._target, error) from None
-        if not is_taken:
+        if lacking is not None:
             connection.close()
             raise refuse(self._target, occupants or [Occupant("", None, "")])
         self._connection = connection
@@ -120,30 +134,25 @@ class _Session(Hold):
 
     @contextmanager
     def alone(self, why: str) -> Iterator[None]:
-        """Hold it alone for the block. Two locks of one session go with each other, so nobody gets in between."""
-        connection = self._connection
+        """Hold its part alone for the block. Two locks of one session go with each other, so nobody gets in between."""
+        connection, locks = self._connection, self._locks_alone
         if connection is None:  # it is being taken again
             raise self._target.unreachable(psycopg.OperationalError("the session that holds it was ended"))
         try:
             if connection.is_pooled:
                 connection.execute("savepoint alone")
-            span = "_xact" if connection.is_pooled else ""
-            (is_taken,) = connection.execute(
-                f"select pg_catalog.pg_try_advisory{span}_lock(%s::int4, 0)".encode(), (LOCK_CLASS,)
-            ).fetchall()[0]
-            if not is_taken:
-                occupants = find_occupants(connection, connection.info.dbname)
+            lacking = _take(connection, locks)
+            if lacking is not None:
+                occupants = find_occupants(connection, connection.info.dbname, (lacking,))
+                _leave(connection, locks[: locks.index(lacking)])
                 raise refuse(self._target, occupants or [Occupant("", None, "")], why)
         except psycopg.Error as error:
             raise refusal(self._target, error) from None
         try:
             yield
         finally:
-            with suppress(psycopg.Error):  # the lock went with its session
-                if connection.is_pooled:
-                    connection.execute("rollback to savepoint alone")
-                else:
-                    connection.execute("select pg_catalog.pg_advisory_unlock(%s::int4, 0)", (LOCK_CLASS,))
+            with suppress(psycopg.Error):  # the locks went with their session
+                _leave(connection, locks)
 
     def keep(self) -> None:
         self._thread = threading.Thread(target=self._watch, name="hold on the database", daemon=True)
@@ -159,9 +168,7 @@ class _Session(Hold):
                 if self._connection.is_pooled:
                     self._connection.rollback()
                 else:
-                    self._connection.execute(
-                        f"select pg_catalog.pg_advisory_unlock{self._suffix}(%s::int4, 0)".encode(), (LOCK_CLASS,)
-                    )
+                    _unlock(self._connection, self._locks, self._suffix)
             self._connection.close()
         os.close(self._wake)
         os.close(self._waker)
@@ -183,3 +190,26 @@ class _Session(Hold):
             except psycopg.Error:
                 self._connection.close()
                 self._connection = None
+
+
+def _take(connection: ServerConnection, locks: Sequence[int], suffix: str = "") -> int | None:
+    """Take the locks in their order; return the first that somebody else has, None: all are taken."""
+    span = "_xact" if connection.is_pooled else ""
+    statement = f"select pg_catalog.pg_try_advisory{span}_lock{suffix}(%s::int4, %s::int4)".encode()
+    for lock in locks:
+        if connection.execute(statement, (LOCK_CLASS, lock)).fetchall() != [(True,)]:
+            return lock
+    return None
+
+
+def _leave(connection: ServerConnection, locks: Sequence[int]) -> None:
+    """Give back what was taken to be alone."""
+    if connection.is_pooled:
+        connection.execute("rollback to savepoint alone")
+    else:
+        _unlock(connection, locks)
+
+
+def _unlock(connection: ServerConnection, locks: Sequence[int], suffix: str = "") -> None:
+    for lock in locks:
+        connection.execute(f"select pg_catalog.pg_advisory_unlock{suffix}(%s::int4, %s::int4)".encode(), (LOCK_CLASS, lock))

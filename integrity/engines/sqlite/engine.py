@@ -111,7 +111,9 @@ class SqliteEngine:
     def begin(self, *, checks_foreign_keys: bool) -> Sequence[str]:
         return ("begin immediate",) if checks_foreign_keys else ("pragma foreign_keys = off", "begin immediate")
 
-    def occupy(self, target: Target, who: str, *, is_exclusive: bool, is_kept: bool) -> AbstractContextManager[Hold]:
+    def occupy(
+        self, target: Target, who: str, *, part: str, is_exclusive: bool, is_kept: bool
+    ) -> AbstractContextManager[Hold]:
         from integrity.engines.sqlite.occupancy import occupy
 
         return occupy(target, who, is_exclusive=is_exclusive)
