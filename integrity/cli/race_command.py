@@ -46,6 +46,8 @@ ACTORS_MAX = 8
 @click.option("--schedule", metavar="LETTERS", help="Play this one schedule, e.g. ABBA, and show it.")
 @click.option("--strict-replies", "is_strict", is_flag=True,
               help="Answers that no serial order gives are findings too, where the rows are right.")  # fmt: skip
+@click.option("--served", "is_served", is_flag=True,
+              help="Make the calls over HTTP, as requests to the system's own server, started for it.")  # fmt: skip
 @click.option("--mutate", "is_mutating", is_flag=True, help="Take each protection away: the search must find a race.")
 @click.option("--pytest", "pytest_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
               help="Write the race that was found as a test, test_*.py, with its SQL beside it.")  # fmt: skip
@@ -80,6 +82,7 @@ def command(
     jobs: int,
     schedule: str | None,
     is_strict: bool,
+    is_served: bool,
     is_mutating: bool,
     pytest_file: Path | None,
     app_url: str,
@@ -123,12 +126,14 @@ def command(
     settings = RaceSettings(Isolation(isolation), preemptions=preemptions, schedules=schedules,
                             seconds=budget or math.inf, seed=seed, jobs=jobs, is_strict=is_strict)  # fmt: skip
     project = open_project(project_folder)
-    asked = Asked(app_url, curls, count, app_command, scenario_name, names, actor_lines, learnt_name, is_json, is_mutating)
+    asked = Asked(
+        app_url, curls, count, app_command, scenario_name, names, actor_lines, learnt_name, is_json, is_mutating, is_served
+    )
     wanted = Wanted(output, pytest_file)
     if asked.is_anything:
         return race_asked(asked, settings, project, wanted, database=database, test_database=test_database)
     chosen = choose(project, names, settings, system_name=system_name, bug_name=bug_name, actors=actors, schedule=schedule,
-                    is_mutating=is_mutating)  # fmt: skip
+                    is_mutating=is_mutating, is_served=is_served)  # fmt: skip
     target = open_target(project, database)
     if is_mutating:
         mutated = listen(mutate(chosen, target, project, test_database=test_database), note_mutation, write_notes)

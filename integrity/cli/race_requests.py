@@ -25,6 +25,7 @@ class Asked:
     learnt: str | None = None
     is_json: bool = False
     is_mutating: bool = False
+    is_served: bool = False
 
     @property
     def has_others(self) -> bool:
@@ -63,6 +64,11 @@ def race_asked(
     from integrity.report.requests_text import write_requests
     from integrity.scenarios.subject import database_of, subject_of_curl, subject_of_file
 
+    if asked.is_served:
+        raise UsageError(
+            "--served makes the calls of a system's operations, and an application's requests are over HTTP anyway",
+            hint="Leave --served out, or name a system and its operations.",
+        )
     if asked.learnt == "":
         return _learn_pass(asked, settings, project, wanted, database=database)
     if asked.names:

@@ -33,6 +33,7 @@ from integrity.race.finding.finding import Finding, kept_schedules
 from integrity.race.matrix import Group, pairs_of, race_groups
 from integrity.race.play.deadline import Deadline
 from integrity.race.played import play_schedule
+from integrity.race.processes import OpenSearchers, open_searchers
 from integrity.race.program.schedule import parse
 from integrity.race.raced import Mutated, Raced
 from integrity.race.search.settings import RaceSettings, RaceSubject
@@ -52,6 +53,7 @@ class ChosenRace:
         operations: that were named; none: all of the system's.
         group: the operations whose calls meet; none: each pair.
         schedule: the one to play; None: they are searched.
+        is_served: the calls are requests to the system's own server.
         told: what is raced where nothing was named, and of each system that could not be looked into, why.
     """
 
@@ -59,6 +61,7 @@ class ChosenRace:
     operations: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     schedule: str | None = None
+    is_served: bool = False
     told: Sequence[str] = ()
 
 
@@ -72,6 +75,7 @@ def choose(
     actors: int | None = None,
     schedule: str | None = None,
     is_mutating: bool = False,
+    is_served: bool = False,
 ) -> ChosenRace:
     """Return what is to be raced.
 
@@ -82,6 +86,7 @@ def choose(
         actors: calls of each operation; None: one, or two of one alone.
         schedule: to be played instead of a search, e.g. "ABBA".
         is_mutating: it is for `mutate`, which takes protections away from sound operations.
+        is_served: the calls are requests to the system's own server.
 
     Raises:
         UsageError: there is no such system, operation or bug, or they do not go together.
@@ -97,17 +102,29 @@ def choose(
         raise UsageError(
             "--mutate takes protections away from the sound operations", hint="Leave --bug and --schedule out."
         )
+    settings = settings or RaceSettings()
+    if is_served:
+        _check_served(settings, is_mutating=is_mutating, schedule=schedule)
     group = tuple(name for name in operations for _ in range(actors or (2 if len(operations) == 1 else 1)))
     if schedule is not None:
         group = group or race_of(system, bug)
         parse(schedule, actor_count=len(group))
-    settings = replace(settings or RaceSettings(), kept=kept_schedules(races_folder(project), system.name))
+    settings = replace(settings, kept=kept_schedules(races_folder(project), system.name))
     if group:
         settings = replace(settings, choices_max=CHOICES_OF_NAMED)
     files = invariants_of(project, system, group or system.operations)
     told = describe_unnamed(system) if not names and system_name is None and system.name not in registry.own else []
     told += registry.describe_passed_over()
-    return ChosenRace(RaceSubject(system, files, settings, bug), operations, group, schedule, told)
+    return ChosenRace(RaceSubject(system, files, settings, bug), operations, group, schedule, is_served, told)
+
+
+def _check_served(settings: RaceSettings, *, is_mutating: bool, schedule: str | None) -> None:
+    for option, is_said in (("--mutate", is_mutating), ("--schedule", schedule is not None), ("--jobs", settings.jobs > 1)):
+        if is_said:
+            raise UsageError(
+                f"{option} goes with calls that are carried out here, and --served sends them to one server",
+                hint=f"Leave {option} or --served out.",
+            )
 
 
 def race(
@@ -145,12 +162,15 @@ def _race(chosen: ChosenRace, target: Target, project: Project, wanted: Wanted, 
         if not chosen.group:
             yield from map(Noted, race.system.describe_unusable())
         wanted_groups = [chosen.group] if chosen.group else pairs_of(list(race.system.operations))
-        groups = yield from race_groups(target, race, wanted_groups, test_database=test_database, deadline=deadline)
-        findings = _order(groups, race.bug)
+        opening = _served_searchers() if chosen.is_served else open_searchers
+        groups = yield from race_groups(
+            target, race, wanted_groups, test_database=test_database, deadline=deadline, opening=opening
+        )
+        findings = [_marked(each, chosen) for each in _order(groups, race.bug)]
     yield from notes_of_missing(race.system)
     yield from notes_of_single_rows(race.system, chosen.group)
     found = yield from keep(findings, race, target, project, wanted, test_database=test_database, deadline=deadline)
-    apart = keep_all([group.apart for group in groups if group.apart], target, project)
+    apart = keep_all([_marked(group.apart, chosen) for group in groups if group.apart], target, project)
     yield from apart
     raced = Raced(race, groups, found, apart, played, is_matrix=not chosen.group)
     if groups:
@@ -159,6 +179,16 @@ def _race(chosen: ChosenRace, target: Target, project: Project, wanted: Wanted, 
         files = [each.file for each in (*found, *apart)]
         log_race(project, subject, raced.verdict, sentence_of(groups, race.settings), files)
     return raced
+
+
+def _served_searchers() -> OpenSearchers:
+    from integrity.scenarios.served import open_served_searchers
+
+    return open_served_searchers
+
+
+def _marked(finding: Finding, chosen: ChosenRace) -> Finding:
+    return finding.model_copy(update={"is_served": True}) if chosen.is_served else finding
 
 
 def mutate(chosen: ChosenRace, target: Target, project: Project, *, test_database: str | None = None) -> Job[Mutated]:

@@ -4,7 +4,7 @@ chosen = choose(project, Path("ghostpass-lost_update-sell-sell"))
 replayed = listen(replay(chosen, target, times=10))
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from integrity.engines.target import Target
@@ -19,7 +19,8 @@ from integrity.jobs.replay_requests import (
 )
 from integrity.project import Project
 from integrity.race.finding.finding import Finding, names_of, read_finding
-from integrity.race.finding.replay import check_calls
+from integrity.race.finding.replay import check_calls, contest_of, find_differences, sought_of_finding
+from integrity.race.finding.replay import replay as play_again
 from integrity.race.finding.token import MARK, read_token
 from integrity.race.raced import Replayed
 from integrity.race.search.settings import RaceSubject
@@ -109,6 +110,8 @@ def replay(
     if isinstance(chosen, ChosenRequests):
         return (yield from replay_requests(chosen, target, wanted.pytest_file, times=times, test_database=test_database))
     race = chosen.race
+    if chosen.finding.is_served and wanted.pytest_file is None:
+        return _replay_served(chosen, target, times=times, test_database=test_database)
     with open_study(
         target, system_on(target, race.system, race.files), chosen.finding, race.files, test_database=test_database
     ) as study:
@@ -117,3 +120,18 @@ def replay(
         if wanted.pytest_file is not None:
             yield export(study, wanted.pytest_file, replay_command=f"integrity replay {chosen.file}")
     return Replayed(chosen.finding.name, names_of(chosen.finding), replays, differences, chosen.finding)
+
+
+def _replay_served(chosen: ChosenFinding, target: Target, *, times: int, test_database: str | None) -> Replayed:
+    """Play a finding again whose calls were requests to the system's own server."""
+    from integrity.scenarios.served import open_served
+
+    finding, race = chosen.finding, chosen.race
+    bug = race.system.find_bug(finding.bug) if finding.bug else None
+    served_race = replace(race, system=system_on(target, race.system, race.files), bug=bug)
+    with open_served(target, served_race, test_database=test_database) as served:
+        contest = contest_of(finding, served.ground, bug=bug)
+        played = play_again(served.stand.scheduler, contest.program(), sought_of_finding(finding), times=times)
+        replays = list(played)
+    differences = find_differences(finding, contest.system, replays[-1], dropped=contest.dropped)
+    return Replayed(finding.name, names_of(finding), replays, differences, finding)

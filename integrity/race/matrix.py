@@ -18,7 +18,7 @@ from integrity.errors import UsageError
 from integrity.events import Advanced, Job, Noted
 from integrity.race.finding.finding import Finding
 from integrity.race.play.deadline import Deadline
-from integrity.race.processes import SECONDS_LEAST, open_searchers
+from integrity.race.processes import SECONDS_LEAST, OpenSearchers, open_searchers
 from integrity.race.search.settings import RaceSubject
 from integrity.race.searcher import Searched, Task
 from integrity.verdict import Verdict
@@ -103,6 +103,7 @@ def race_groups(
     *,
     test_database: str | None = None,
     deadline: Deadline | None = None,
+    opening: OpenSearchers = open_searchers,
 ) -> Job[list[Group]]:
     """Search the groups on scratch databases and return what is known of each, in their order.
 
@@ -110,6 +111,7 @@ def race_groups(
 
     Args:
         deadline: of all of it; None: the settings' seconds from now.
+        opening: opens what searches them.
 
     Raises:
         UsageError: the system has no such operation, or cannot be raced on this target, or by several processes.
@@ -119,7 +121,7 @@ def race_groups(
     ends_at = (deadline or Deadline.within(settings.seconds)).at
     known = {names: Group(names) for names in dict.fromkeys(groups)}
     yield Advanced("racing", "", 0, len(known))
-    with open_searchers(target, race, known, test_database) as search:
+    with opening(target, race, known, test_database) as search:
         for choice in range(settings.choices_max):
             open_groups = [
                 group for group in known.values() if not (group.is_out_of_choices or group.fault or group.is_settled)

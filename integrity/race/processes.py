@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
 
@@ -30,6 +30,7 @@ from integrity.user_code import as_user_error
 
 SECONDS_LEAST = 0.5
 Search = Callable[[Sequence[Task], float], Iterator[tuple[Task, Found]]]
+OpenSearchers = Callable[[Target, RaceSubject, Collection[tuple[str, ...]], str | None], AbstractContextManager[Search]]
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def open_searchers(
         ]
         if jobs == 1:
             searcher = Searcher(stack.enter_context(_scheduler(databases[0], system)), race, system.raced_as)
-            yield lambda tasks, deadline: _search_here(searcher, tasks, deadline)
+            yield lambda tasks, deadline: search_here(searcher, tasks, deadline)
         else:
             yield stack.enter_context(_processes(databases, race, groups))
 
@@ -62,7 +63,8 @@ def _scheduler(database: Target, system: System) -> Scheduler:
     return Scheduler(database, emptying=emptying(database, system))
 
 
-def _search_here(searcher: Searcher, tasks: Sequence[Task], deadline: float) -> Iterator[tuple[Task, Found]]:
+def search_here(searcher: Searcher, tasks: Sequence[Task], deadline: float) -> Iterator[tuple[Task, Found]]:
+    """Search tasks one behind the other, in this process; yield each with what was found."""
     for number, task in enumerate(tasks):
         left = deadline - time.monotonic()
         yield task, searcher.search(task, max(SECONDS_LEAST, left / (len(tasks) - number)), ends_at=deadline)

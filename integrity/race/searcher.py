@@ -59,14 +59,22 @@ class Searcher:
 
     Args:
         system_of: the system as a race of a group has it.
+        ground: of all groups; None: it is surveyed as each needs it.
     """
 
-    def __init__(self, scheduler: Scheduler, race: RaceSubject, system_of: Callable[[tuple[str, ...]], System]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        race: RaceSubject,
+        system_of: Callable[[tuple[str, ...]], System],
+        ground: Ground | None = None,
+    ) -> None:
         self._scheduler = scheduler
         self._settings = race.settings
         self._bug = race.bug
         self._files = race.files
         self._system_of = system_of
+        self._ground = ground
         self._grounds: dict[tuple[str, ...], Ground] = {}
 
     def search(self, task: Task, seconds: float, *, ends_at: float) -> Found:
@@ -91,6 +99,8 @@ class Searcher:
 
     def _ground_of(self, names: tuple[str, ...]) -> Ground:
         """Return the ground of a group: one for all where they all are played on the same rows."""
+        if self._ground is not None:
+            return self._ground
         system = self._system_of(names)
         if system.raced not in self._grounds:
             with self._scheduler.deadline.lifted():

@@ -88,6 +88,33 @@ class _Server(uvicorn.Server):
         yield
 
 
+def make_server(web: ASGIApp, *, has_lifespan: bool = True) -> _Server:
+    """Return what serves an application, in the loop that is running then.
+
+    Args:
+        has_lifespan: the application is told of the beginning and the end, and does what it does by itself.
+    """
+    config = uvicorn.Config(
+        web,
+        loop="none",
+        http="auto",  # httptools where it is installed
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES_MOST,
+        ws_per_message_deflate=False,  # of 150 bytes it spares little, and each socket would keep two windows for it
+        lifespan="on" if has_lifespan else "off",
+        log_config=None,
+        access_log=False,
+        backlog=BACKLOG,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=END_S,
+    )
+    logging.getLogger("uvicorn.error").setLevel(
+        logging.CRITICAL
+    )  # what is no request, or no UTF-8, is answered, not told about
+    return _Server(config)
+
+
 def serve(
     web: ASGIApp,
     made: socket.socket,
@@ -106,25 +133,7 @@ def serve(
     Raises:
         UsageError: it did not start.
     """
-    config = uvicorn.Config(
-        web,
-        loop="none",
-        http="auto",  # httptools where it is installed
-        ws="websockets-sansio",
-        ws_max_size=MESSAGE_BYTES_MOST,
-        ws_per_message_deflate=False,  # of 150 bytes it spares little, and each socket would keep two windows for it
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        backlog=BACKLOG,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=END_S,
-    )
-    logging.getLogger("uvicorn.error").setLevel(
-        logging.CRITICAL
-    )  # what is no request, or no UTF-8, is answered, not told about
-    server = _Server(config)
+    server = make_server(web)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
 

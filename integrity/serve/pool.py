@@ -57,6 +57,15 @@ class Pool:
             self._free.append(driver)
             self._room.release()
 
+    async def open(self) -> None:
+        """Open all connections, before the first request.
+
+        Raises:
+            Unreachable: one cannot be.
+        """
+        for driver in self._drivers:
+            await driver.connection.open()
+
     async def is_answering(self) -> bool:
         """Return whether the database answers on one of them."""
         try:

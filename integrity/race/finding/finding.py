@@ -140,7 +140,8 @@ class Finding(_Model, Alarmed):
     `dialect` is the engine's, as Target.dialect names it. `keys` are those of the rows it played on, `tables` maps each
     table to a hash of its definition, with what the bug left out left out. `anomaly` is its name in Adya's terms;
     `explanation` and `timeline` are lines of text. `scenario` is what was raced where that are requests of an application;
-    None, and not written: operations of a system are.
+    None, and not written: operations of a system are. `is_served` says that their calls were requests to the system's own
+    server; not written: they were carried out here.
     """
 
     format: Literal[1] = 1
@@ -168,6 +169,7 @@ class Finding(_Model, Alarmed):
     timeline: tuple[str, ...]
     cures: tuple[CureRecord, ...] = ()
     scenario: ScenarioRecord | None = None
+    is_served: bool = False
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -180,6 +182,8 @@ class Finding(_Model, Alarmed):
             del fields["levels"]
         if self.scenario is None:
             del fields["scenario"]
+        if not self.is_served:
+            del fields["is_served"]
         return fields
 
     @property
@@ -195,7 +199,7 @@ class Finding(_Model, Alarmed):
     @property
     def name(self) -> str:
         """A name for its file; it says in what way the calls went wrong where the data is right."""
-        parts = [self.system, *([self.bug] if self.bug else ()), *self.operations]
+        parts = [self.system, *([self.bug] if self.bug else ()), *self.operations, *(["served"] if self.is_served else ())]
         parts += sorted({_KINDS[alarm.oracle].format(alarm.name.rpartition(": ")[2]) for alarm in self.alarms} - {""})
         parts += [self.isolation.value] if self.isolation is not Isolation.READ_COMMITTED else []
         parts += [self.dialect] if self.dialect != USUAL else []

@@ -1,6 +1,6 @@
 """Contests: which calls of a system meet, with what planted and what taken away. The recipe of a program."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -21,6 +21,12 @@ from integrity.systems.script.domains import plain_name
 from integrity.systems.system import Bug, System
 from integrity.user_code import place_of
 
+Carried = Callable[[Program], Program]
+
+
+def _as_it_is(program: Program) -> Program:
+    return program
+
 
 @dataclass(frozen=True, slots=True)
 class Contest:
@@ -37,6 +43,7 @@ class Contest:
         is_deferred: on SQLite, transactions begin without the write lock.
         is_strict: answers that no serial order gives are wrong also where the rows are right.
         standing: of the programs that it is the recipe of.
+        carried: makes of a program one whose calls are carried otherwise, over HTTP for instance.
     """
 
     system: System
@@ -50,6 +57,7 @@ class Contest:
     is_deferred: bool = False
     is_strict: bool = False
     standing: Standing = field(default_factory=Standing, compare=False, repr=False)
+    carried: Carried = field(default=_as_it_is, compare=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,7 +87,8 @@ class Contest:
         """Return what is raced."""
         system = self.system.of(self.operations)
         program = make_program(system, self.calls, isolation=self.isolation, checks=self.checks)
-        return replace(program, is_deferred=self.is_deferred, is_strict=self.is_strict, standing=self.standing)
+        made = replace(program, is_deferred=self.is_deferred, is_strict=self.is_strict, standing=self.standing)
+        return self.carried(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +99,21 @@ class Ground:
         keys: of its stage, as one run of it had them: only their names are used.
         checks: the invariants, narrowed to the rows of the stage.
         left_out: those that cannot be.
+        carried: as its contests have it.
     """
 
     system: System
     keys: Keys
     checks: tuple[Check, ...]
     left_out: tuple[LeftOut, ...] = ()
+    carried: Carried = field(default=_as_it_is, compare=False, repr=False)
 
     def contest(
         self, calls: Sequence[PlannedCall], *, bug: Bug | None = None, isolation: Isolation = Isolation.READ_COMMITTED
     ) -> Contest:
         """Return the contest of these calls."""
         dropped = frozenset(bug.dropped if bug else ())
-        return Contest(self.system, tuple(calls), isolation, self.checks, bug, dropped)
+        return Contest(self.system, tuple(calls), isolation, self.checks, bug, dropped, carried=self.carried)
 
     def vary(
         self, names: Sequence[str], *, bug: Bug | None = None, isolation: Isolation = Isolation.READ_COMMITTED
