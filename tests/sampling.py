@@ -71,6 +71,7 @@ EVERY: dict[str, int] = {
     "test_a_fault_over_the_whole_run_comes_to_what_it_is": 23,
     "test_a_sound_system_is_silent_over_many_seeds": 3,
     "test_a_sound_server_is_silent": 5,
+    "test_a_served_race_is_that_of_operations_in_process": 11,
     "test_a_server_with_a_bug_violates_exactly_the_invariants_named_beside_it": 42,
     # Whole files, whose tests each start a process or a server, or make a world, a run or a search of their own.
     "test_run_processes.py": 5,

@@ -5,7 +5,8 @@ with open_served(target, race) as served:
 
 The server is that of `integrity serve`, its pool before our proxy, and answers on a socket of loopback. Server, clients
 and proxy share one event loop, which the scheduler runs where it waits. What outside services would send later is left out,
-as in every race. Rows are those of the system's stage, made once; what a schedule changes is undone.
+as in every race. The rows of the system's stage are made anew for each schedule, as times in them age and services remember
+keys; what it changes is undone.
 """
 
 import asyncio
@@ -25,21 +26,22 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.history import Outcome, Returned
 from integrity.http.origin import read_origin
-from integrity.operation import Declined, Ok, Unavailable
+from integrity.operation import Declined, Ok, Request, Row, Unavailable
 from integrity.race.gated.postgresql.stand import Stand, open_stand
-from integrity.race.judge.checks import LeftOut
-from integrity.race.judge.contest import Ground, survey
+from integrity.race.judge.contest import Ground, read_stage_keys, survey
+from integrity.race.play.operation_session import with_pushed
 from integrity.race.play.scheduler import Scheduler
 from integrity.race.processes import Search, search_here
-from integrity.race.program.program import Actor, Check, Keys, Launch, Program
+from integrity.race.program.program import Actor, Keys, Launch, Outside, Program, Service
 from integrity.race.program.trace import Failed, Return
 from integrity.race.search.settings import RaceSubject
 from integrity.race.searcher import Searcher
-from integrity.race.trial.scratch import scratch_database
+from integrity.race.trial.scratch import emptying, scratch_database
 from integrity.serve.application import Application
 from integrity.serve.listening import listen_on, make_server, url_of
 from integrity.serve.pool import Pool
 from integrity.serve.web import Secrets, make_web
+from integrity.systems.service import Reaction
 from integrity.systems.system import System
 
 CONNECTIONS = 9
@@ -50,9 +52,6 @@ WAIT_S = 600.0
 
 _REFUSED = re.compile(r"([0-9A-Z]{5})\b[ :]*(.*)", re.DOTALL)
 """An error that begins with the SQLSTATE that the server refused a statement with."""
-
-_UNSEEN = frozenset({"requests", "received"})
-"""Relations of the history that are the server's: a client does not learn what it asks of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +80,15 @@ def open_served(target: Target, race: RaceSubject, *, test_database: str | None 
     check_served(system, target)
     with ExitStack() as stack:
         database = stack.enter_context(scratch_database(target, system, bug=race.bug, test_database=test_database))
-        with Scheduler(database) as own:
-            ground = survey(own, system, race.files)
-        keys = ground.keys
-        stand = stack.enter_context(open_stand(database, setup=lambda: keys, is_set_up_once=True))
-        url = stack.enter_context(_serving(stand, system, race))
-        server = server_of(read_origin(url, place="--served"), system)
-        requests = Requests(server, system, stand.loop)
+        staging = stack.enter_context(Scheduler(database))
+        ground = survey(staging, system, race.files)
+        staging.ask(emptying(database, system))
+        stand = stack.enter_context(open_stand(database, setup=lambda: read_stage_keys(staging, system)))
+        requests = Requests(system, stand.loop)
+        url = stack.enter_context(_serving(stand, system, race, requests.react))
+        requests.server = server_of(read_origin(url, place="--served"), system)
         stack.callback(requests.close)
-        yield Served(stand, url, _over_http(ground, requests))
+        yield Served(stand, url, replace(ground, carried=requests.carry))
 
 
 @contextmanager
@@ -116,56 +115,69 @@ def check_served(system: System, target: Target) -> None:
         )
 
 
-def _over_http(ground: Ground, requests: "Requests") -> Ground:
-    """Return a ground whose contests' calls are requests, without what only the server could tell."""
-    told: list[Check] = [check for check in ground.checks if not check.reads & _UNSEEN]
-    left_out = [
-        LeftOut(check.name, "it asks for what the server does by itself") for check in ground.checks if check not in told
-    ]
-    return replace(ground, checks=tuple(told), left_out=(*ground.left_out, *left_out), carried=requests.carry)
-
-
 class Requests:
-    """Makes calls as requests, each on a connection of its own, in an event loop that somebody runs."""
+    """Makes calls as requests, each on a connection of its own, in an event loop that somebody runs.
 
-    def __init__(self, server: Server, system: System, loop: asyncio.AbstractEventLoop) -> None:
-        self._server = server
+    Attributes:
+        server: that they are made to.
+    """
+
+    server: Server
+
+    def __init__(self, system: System, loop: asyncio.AbstractEventLoop) -> None:
         self._system = system
         self._loop = loop
         self._idle: list[HttpCarrier] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._services: Mapping[str, Service] = {}
+        self._outside: dict[UUID, Outside] = {}
 
     def carry(self, program: Program) -> Program:
         """Return a program with requests in place of its actors' steps."""
-        return replace(program, actors=tuple(map(self._actor, program.actors)))
+        return replace(program, actors=tuple(self._actor(each, program.services) for each in program.actors))
+
+    def react(self, step: Request, operation_id: UUID) -> Reaction:
+        """Let an outside service answer a call of the program that is played, as it does where that is stepped here."""
+        answer = self._services[step.service](step.payload)
+        self._outside[operation_id].note_asked(step.service, step.payload, answer)
+        return Reaction(answer)
 
     def close(self) -> None:
         """End what is under way, and the connections."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
 
-    def _actor(self, actor: Actor) -> Actor:
+    def _actor(self, actor: Actor, services: Mapping[str, Service]) -> Actor:
         def launch(keys: Keys, operation_id: UUID) -> Launch:
-            arguments = {**actor.given(keys), "operation_id": operation_id}
-
             def begin(tell: Callable[[Return], None]) -> None:
-                self._loop.call_soon_threadsafe(self._begin, self._call(actor.operation, arguments, tell))
+                call = self._call(actor.operation, actor.given(keys), operation_id, tell)
+                self._loop.call_soon_threadsafe(self._begin, call)
 
             return begin
 
-        return replace(actor, launch=launch)
+        def outside(operation_id: UUID, told: Outside) -> None:
+            self._services = services
+            self._outside[operation_id] = told
+
+        return replace(actor, launch=launch, outside=outside)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _call(self, name: str, arguments: Mapping[str, Any], tell: Callable[[Return], None]) -> None:
-        carrier = self._idle.pop() if self._idle else self._server.carry(Random(0))
+    async def _call(
+        self, name: str, arguments: Mapping[str, Any], operation_id: UUID, tell: Callable[[Return], None]
+    ) -> None:
+        carrier = self._idle.pop() if self._idle else self.server.carry(Random(0))
+        pushed: list[Row] = []
         try:
-            returned = await carrier.call(self._system.operations[name], arguments, _ask_nobody)
+            made = {**arguments, "operation_id": operation_id}
+            returned = await carrier.call(self._system.operations[name], made, _ask_nobody, push=pushed.extend)
         finally:
             self._idle.append(carrier)
-        tell(as_return(returned))
+        outside = self._outside.pop(operation_id)
+        outside.note_pushed(pushed)
+        tell(with_pushed(as_return(returned), pushed))
 
     async def _close(self) -> None:
         for task in list(self._tasks):
@@ -198,12 +210,14 @@ def _ask_nobody(step: object) -> Any:
 
 
 @contextmanager
-def _serving(stand: Stand, system: System, race: RaceSubject) -> Iterator[str]:
+def _serving(
+    stand: Stand, system: System, race: RaceSubject, reacting: Callable[[Request, UUID], Reaction]
+) -> Iterator[str]:
     """Yield the URL of the system's server, whose connections lead to the stand's proxy; all of them are open."""
     endpoints = system.endpoints
     assert endpoints is not None
     pool = Pool(lambda: make_connection(stand.target, system.schemas), size=CONNECTIONS, wait_s=WAIT_S)
-    application = Application(system, pool, bug=race.bug)
+    application = Application(system, pool, bug=race.bug, reacting=reacting)
     web = make_web(application, endpoints, Secrets(password_of(), api_key_of(), secrets.token_bytes(32)))
     with listen_on("127.0.0.1", 0, may_be_reached=False) as made:
         server = make_server(web, has_lifespan=False)  # nobody delivers what services owe: a webhook is a call of its own

@@ -46,6 +46,7 @@ class Application:
         seed: of what they draw.
         dying: of an operation's calls, how many end as a process that serves them dies half way.
         outside: the outside parties, where they are servers of their own; None: they are in this process.
+        reacting: what outside services do about what a call asks; None: as `services` says.
 
     Attributes:
         left_owed: at the end, webhooks and jobs that nobody will make any more.
@@ -62,6 +63,7 @@ class Application:
         counters: Mapping[str, str] = {},
         dying: Callable[[str], float] | None = None,
         outside: OutsideParties | None = None,
+        reacting: Callable[[Request, UUID], Reaction] | None = None,
     ) -> None:
         self.system = system
         self.operations: Mapping[str, Operation] = system.operations_with(bug)
@@ -77,6 +79,7 @@ class Application:
         self._deaths = Random(f"{seed}/deaths")
         self._dying = dying
         self.outside = outside
+        self._reacting = reacting
         self._ids = SystemRandom()
         at_once = max(1, pool.size // 2)  # of the pool for webhooks: the rest is for who waits
         self._courier = Courier(self.deliveries, self._send, at_once=at_once, conduct=self._conduct, random=self._draws)
@@ -122,7 +125,7 @@ class Application:
         asking = Asking(
             self.record,
             made,
-            lambda step: self._react(step, origin),
+            lambda step: self._react(step, made, origin),
             partial(self.dependencies.note_answer, self.system),
             None if self.outside is None else self.outside.of(origin),
         )
@@ -143,7 +146,9 @@ class Application:
             returned = Returned(Outcome.UNAVAILABLE, {"reason": "database_unreachable"}, "the database does not answer", 1)
         return Carried(made, returned, tuple(events))
 
-    def _react(self, step: Request, origin: CausingCall) -> tuple[Reaction, int]:
+    def _react(self, step: Request, operation_id: UUID, origin: CausingCall) -> tuple[Reaction, int]:
+        if self._reacting is not None:
+            return self._reacting(step, operation_id), now_us()
         reaction, asked_us = self._services.react(step, self._draws, origin)
         self.dependencies.note_reaction(self.system, step.service, reaction.deliveries)
         return reaction, asked_us

@@ -191,7 +191,8 @@ def search_command(finding: Finding) -> str:
     level = f" --isolation '{finding.isolation.value}'" if finding.isolation.value != "read committed" else ""
     engine = find_engine(finding.dialect)
     database = "" if engine.has_server else f" --database {engine.example_url}"
-    return f"integrity race {finding.system} {' '.join(finding.operations)}{bug}{level}{database}"
+    served = " --served" if finding.is_served else ""
+    return f"integrity race {finding.system} {' '.join(finding.operations)}{bug}{level}{served}{database}"
 
 
 def _compare_tables(finding: Finding, now: dict[str, str]) -> Iterator[str]:

@@ -253,7 +253,7 @@ class Judge:
         """Return what a call does to rows when it is made alone, without what differs by itself."""
         order = self.serial_orders(actor)[0]
         changes = order.run.changes
-        if changes is None:
+        if changes is None or not self._program.is_captured:
             after = order.remains.without(self._returns(actor))
             return row_changes(self.masking(self.staged()), self.masking(after))
         generated = set(order.run.trace.generated)

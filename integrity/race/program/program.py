@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from integrity.history import Call, Received, Requested
@@ -20,6 +21,16 @@ Launch = Callable[[Callable[[Return], None]], None]
 """Begins a call, and has what it is given told, from any thread, what that returned."""
 
 
+class Outside(Protocol):
+    """What is told of a call that is not ours to step, beside its statements: it counts as if we had stepped it."""
+
+    def note_asked(self, service: str, payload: Mapping[str, Value], answer: Mapping[str, Value]) -> None:
+        """It has asked an outside service."""
+
+    def note_pushed(self, events: Sequence[Row]) -> None:
+        """Events were pushed to its client."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """One call of an operation.
@@ -32,6 +43,7 @@ class Actor:
         allowed: what it may come to beside others.
         place: where its operation is written, e.g. "bank.py:41"; empty: nobody knows.
         launch: of one that is not ours to step: given the same as `steps`, what begins the call.
+        outside: of one that is not ours to step: is given the call's id, and who is to be told what else it does.
         is_changing: its operation has statements that change rows, by their text.
         rows: with which its calls are likely to be accepted, as a file of SQL has them.
     """
@@ -43,6 +55,7 @@ class Actor:
     allowed: Allowed = NOTHING
     place: str = ""
     launch: Callable[[Keys, UUID], Launch] | None = None
+    outside: Callable[[UUID, Outside], None] | None = None
     is_changing: bool = False
     rows: tuple[str, ...] = ()
 

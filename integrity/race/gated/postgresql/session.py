@@ -6,12 +6,12 @@ beside it: nothing is sent on a connection of the actor's but what that sends it
 statement that has none, and how long it waits before it looks for a deadlock.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from integrity.numbers import counted
-from integrity.operation import Isolation
+from integrity.operation import Isolation, Row, Value
 from integrity.race.gated.postgresql.answer import Result, decode
 from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
 from integrity.race.gated.postgresql.gate import BROKEN, IDLE, OPEN, RaceGate, Split
@@ -19,7 +19,7 @@ from integrity.race.gated.postgresql.rewriting import with_values
 from integrity.race.gated.postgresql.unit import Act, Unit, defines, level_of, with_marks
 from integrity.race.play.session import ActorState, Drive, Needs, Session
 from integrity.race.program.program import Launch
-from integrity.race.program.trace import Failed, TraceEvent
+from integrity.race.program.trace import Asked, Failed, TraceEvent
 from integrity.race.program.wire import Answer, Refusal
 
 GONE = "08006"
@@ -91,6 +91,12 @@ class GatedSession(Session):
         self._driver.close()
         self.state = ActorState.DONE
         self.wire.desk.running = ""
+
+    def note_asked(self, service: str, payload: Mapping[str, Value], answer: Mapping[str, Value]) -> None:
+        self.requests.append(Asked(self.letter, self.number, service, payload, answer))
+
+    def note_pushed(self, events: Sequence[Row]) -> None:
+        self.pushed.extend(events)
 
     # What it does.
 

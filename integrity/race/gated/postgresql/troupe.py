@@ -94,11 +94,13 @@ class GatedCalls:
         keys, self._began = self._rows.renew()
         self.engine.begin()
         self._desk.begin(is_watching=True)
-        return Staged(keys, set())
+        return Staged(keys, {*keys.values(), *self._rows.staged.generated})
 
     def start(self, letter: str, actor: Actor, keys: Keys, operation_id: UUID, program: Program) -> None:
         assert actor.launch is not None
         session = self._sessions[letter]
+        if actor.outside is not None:
+            actor.outside(operation_id, session)
         session.launch(
             actor.launch(keys, operation_id),
             isolation=program.isolation,

@@ -1,0 +1,95 @@
+"""A race over HTTP finds what it finds in process, in the same schedule, and is silent where all is right."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from integrity.engines.embedded.server import EmbeddedServer
+from integrity.engines.target import Target
+from integrity.errors import UsageError
+from integrity.events import listen
+from integrity.jobs.findings import system_on
+from integrity.jobs.race import choose, race
+from integrity.jobs.replay import choose as choose_finding
+from integrity.jobs.replay import replay
+from integrity.project import find_project
+from integrity.race.matrix import Group, race_groups
+from integrity.race.processes import OpenSearchers, open_searchers
+from integrity.race.search.settings import RaceSettings, RaceSubject
+from integrity.registry import SYSTEMS
+from integrity.scenarios.served import open_served_searchers
+from integrity.systems.system import Bug, System
+from tests.detection.worlds import invariants_of
+
+RACES = [(system, bug) for system in SYSTEMS.values() for bug in system.bugs.values() if bug.race]
+SETTINGS = RaceSettings(schedules=20, choices_max=8, seconds=math.inf)
+
+
+def search(target: Target, subject: RaceSubject, names: tuple[str, ...], opening: OpenSearchers) -> Group:
+    (group,) = listen(race_groups(target, subject, [names], opening=opening))
+    return group
+
+
+def found(group: Group) -> list[object]:
+    """What was found with each choice of arguments, but for times and keys; none of a choice: nothing."""
+    findings = [each.finding for each in group.searched]
+    return [
+        each
+        and (
+            each.letters,
+            each.fingerprint,
+            each.anomaly,
+            {letter: call.returned.keys() for letter, call in each.calls.items()},
+        )
+        for each in findings
+    ]
+
+
+@pytest.mark.parametrize(("system", "bug"), RACES, ids=[f"{system.name}-{bug.name}" for system, bug in RACES])
+def test_a_served_race_is_that_of_operations_in_process(
+    server: EmbeddedServer, tmp_path: Path, system: System, bug: Bug
+) -> None:
+    files = invariants_of(find_project(tmp_path), system)
+    assert bug.race is not None
+    on = system_on(server.target, system, files)
+    racy = RaceSubject(on, files, SETTINGS, bug)
+    served = found(search(server.target, racy, bug.race, open_served_searchers))
+    assert served[-1] is not None
+    assert served == found(search(server.target, racy, bug.race, open_searchers))
+    sound = RaceSubject(on, files, replace(SETTINGS, choices_max=1))
+    silent = search(server.target, sound, bug.race, open_served_searchers)
+    assert (found(silent), silent.searched[0].apart) == ([None], None)
+
+
+@pytest.mark.exhaustive
+def test_a_finding_over_http_says_so_and_is_replayed_over_http(server: EmbeddedServer, tmp_path: Path) -> None:
+    project = find_project(tmp_path)
+    settings = RaceSettings(seconds=math.inf)
+    chosen = choose(
+        project, ("instainstru", "resend_message", "resend_message"), settings, bug_name="double_message", is_served=True
+    )
+    raced = listen(race(chosen, server.target, project))
+    assert raced.found
+    kept = raced.found[0]
+    assert kept.finding.is_served
+    assert kept.finding.name in kept.replay
+    assert kept.finding.name.endswith("-served")
+    replayed = listen(replay(choose_finding(project, Path(kept.finding.name)), server.target, times=2))
+    assert [each.is_back for each in replayed.replays] == [True, True]
+    assert replayed.differences == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"is_mutating": True}, "--mutate"),
+        ({"schedule": "ABBA"}, "--schedule"),
+        ({"settings": RaceSettings(jobs=2)}, "--jobs"),
+    ],
+)
+def test_what_one_server_cannot_do_is_refused(tmp_path: Path, words: dict[str, object], said: str) -> None:
+    names = ("ghostpass", "sell", "sell")
+    with pytest.raises(UsageError, match=f"{said} goes with calls that are carried out here"):
+        choose(find_project(tmp_path), names, is_served=True, **words)  # type: ignore[arg-type]
