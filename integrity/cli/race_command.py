@@ -59,8 +59,8 @@ ACTORS_MAX = 8
               help="Of a single --curl or --actor, so many at once.")  # fmt: skip
 @click.option("--command", "app_command", metavar="LINE", default="",
               help="Start the application so, on a copy of the database, told by DATABASE_URL and PORT.")  # fmt: skip
-@click.option("--scenario", "scenario_name", metavar="NAME", help="Race what scenarios/NAME.toml says.")
-@click.option("--learn", "learnt_name", metavar="[NAME]", is_flag=False, flag_value="",
+@click.option("--scenario", "scenario", metavar="NAME", help="Race what scenarios/NAME.toml says.")
+@click.option("--learn", "learnt", metavar="[NAME]", is_flag=False, flag_value="",
               help="Record the actors of scenarios/NAME.toml alone, or a suite (--learn -- pytest tests); race the "
               "pairs that meet, worst first.")  # fmt: skip
 @click.option("--output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write the finding here.")
@@ -90,8 +90,8 @@ def command(
     actor_lines: tuple[str, ...],
     count: int,
     app_command: str,
-    scenario_name: str | None,
-    learnt_name: str | None,
+    scenario: str | None,
+    learnt: str | None,
     output: Path | None,
     database: str | None,
     project_folder: Path,
@@ -126,9 +126,7 @@ def command(
     settings = RaceSettings(Isolation(isolation), preemptions=preemptions, schedules=schedules,
                             seconds=budget or math.inf, seed=seed, jobs=jobs, is_strict=is_strict)  # fmt: skip
     project = open_project(project_folder)
-    asked = Asked(
-        app_url, curls, count, app_command, scenario_name, names, actor_lines, learnt_name, is_json, is_mutating, is_served
-    )
+    asked = Asked(app_url, curls, count, app_command, scenario, names, actor_lines, learnt, is_json, is_mutating, is_served)
     wanted = Wanted(output, pytest_file)
     if asked.is_anything:
         return race_asked(asked, settings, project, wanted, database=database, test_database=test_database)
