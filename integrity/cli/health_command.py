@@ -22,6 +22,7 @@ from integrity.exit_codes import ExitCode
 @click.option("--after", "is_after", is_flag=True, help="Look at what is left open instead: transactions, locks, runs.")
 @click.option("--target", "over", metavar="URL",
               help="Look at a server, too: health, login, signed webhook, sockets, event streams.")  # fmt: skip
+@click.option("--redis", metavar="URL", help="Look at a Redis, too: does it answer, memory, policy.")
 @click.option("--with-smoke", "is_followed", is_flag=True, help="Where no check failed, go on to the profile smoke.")
 @environment_option
 @database_option
@@ -33,6 +34,7 @@ def command(
     system_name: str | None,
     is_after: bool,
     over: str | None,
+    redis: str | None,
     is_followed: bool,
     database: str | None,
     project_folder: Path,
@@ -50,7 +52,7 @@ def command(
     from integrity.cli.smoke import run_smoke
     from integrity.errors import DatabaseError
     from integrity.health.check import Health, unreachable, worst
-    from integrity.jobs.health import check, check_target, choose, find_over
+    from integrity.jobs.health import check, check_cache, check_target, choose, find_over
     from integrity.report.health_text import write_health
     from integrity.report.terminal import write_note
 
@@ -68,7 +70,7 @@ def command(
     if over := find_over(over, os.environ):
         of_server, system_name = check_target(over, project, system_name, target, os.environ)
         checks += of_server
-    write_health(checks, is_json=is_json)
+    write_health(checks := [*checks, *check_cache(redis)], is_json=is_json)
     if worst(checks) is Health.FAILED or not is_followed:
         return ExitCode.UNKNOWN if worst(checks) is Health.FAILED else ExitCode.OK
     assert target is not None

@@ -178,18 +178,24 @@ def process_count_option(command: Command) -> Command:
 
 
 def application_options(command: Command) -> Command:
-    """--process NAME=PID and --log FILE, repeatable, and --metrics URL; the command gets what they name as `watched`."""
+    """--process and --log, repeatable, --metrics and --redis; the command gets what they name as `watched`."""
 
     @functools.wraps(command)
     def read(
-        *, processes: tuple[str, ...], logs: tuple[Path, ...], metrics: str | None, project_folder: Path, **options: Any
+        *,
+        processes: tuple[str, ...],
+        logs: tuple[Path, ...],
+        metrics: str | None,
+        redis: str | None,
+        project_folder: Path,
+        **options: Any,
     ) -> Any:
         from integrity.jobs.watching import find_metrics
         from integrity.monitor.watched import read_watched
         from integrity.project import find_project
 
         source = find_metrics(metrics, find_project(project_folder)) if metrics is not None else None
-        return command(watched=read_watched(processes, logs, source), project_folder=project_folder, **options)
+        return command(watched=read_watched(processes, logs, source, redis), project_folder=project_folder, **options)
 
     with_logs = click.option(
         "--log",
@@ -204,13 +210,16 @@ def application_options(command: Command) -> Command:
         metavar="URL",
         help="Scrape these, as Prometheus does: pool, loop lag, background work; else /metrics of a --target.",
     )(with_logs)
+    with_redis = click.option(
+        "--redis", metavar="URL", help="Watch it too: CPU, memory, clients, hits, policy; redis://HOST:PORT."
+    )(with_metrics)
     return click.option(
         "--process",
         "processes",
         metavar="PID",
         multiple=True,
         help="Watch it too: PID or NAME=PID, as app=4711. That it ends, or is started anew, is a finding.",
-    )(with_metrics)
+    )(with_redis)
 
 
 def json_option(command: Command) -> Command:

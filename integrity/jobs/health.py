@@ -16,6 +16,7 @@ from integrity.health.after import check_after
 from integrity.health.before import check_before
 from integrity.health.check import HealthCheck
 from integrity.health.over_http import HEALTH_S, check_server
+from integrity.health.redis import check_redis_server
 from integrity.health.systems import ProfileNeeds, SystemNeeds
 from integrity.http.answer import Unanswered
 from integrity.http.connection import HttpConnection, RawAnswer
@@ -24,6 +25,7 @@ from integrity.jobs.plan_names import SERVICE_TARGET, TARGETS, find_target
 from integrity.load.over_http import HEALTH
 from integrity.load.profile import load_profile, profile_names
 from integrity.load.workload import Workload
+from integrity.monitor.redis import check_redis
 from integrity.project import Project
 from integrity.registry import Registry
 from integrity.systems.keys import read_keys
@@ -105,6 +107,15 @@ def check_target(
             hint="Check its database: leave it out.",
         )
     return check_server(server_of(asked.origin, system), system, _keys_of(target, system)), system.name
+
+
+def check_cache(redis: str | None) -> list[HealthCheck]:
+    """Return the checks of a Redis; none where none is named.
+
+    Raises:
+        UsageError: it is no URL of one, or there is no client.
+    """
+    return [] if redis is None else list(check_redis_server(check_redis(redis, place="--redis")))
 
 
 def _served_there(over: str, project: Project, registry: Registry, environment: Mapping[str, str]) -> str | None:

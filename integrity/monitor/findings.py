@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 from integrity.monitor.blocking import PREPARED, describe_blocker, find_roots, what
-from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of
+from integrity.monitor.limits import CRITICAL, WARN, Limit, limit_of, show
 from integrity.monitor.log_summary import sum_up_logs
 from integrity.monitor.processes import SERVER
+from integrity.monitor.redis_findings import find_of_redis
 from integrity.monitor.sample import Sample
 from integrity.monitor.scraping import CONNECTIONS, GIVEN_UP, LAG_S, POOL
 from integrity.monitor.series import Peak, figures, find_peak, last_rows, moving_mean, rise, rise_of_rows
@@ -86,15 +87,6 @@ def _of_whole(name: str, facts: MonitorFacts, value: float, words: str, subject:
 def _beyond(limit: Limit, level: str) -> str:
     side = "under" if limit.is_least else "over"
     return f"{side} {show(limit.at(level), limit.unit)}"
-
-
-def show(value: float, unit: str) -> str:
-    """Return the value in its unit."""
-    if unit == "share":
-        return f"{value * 100:.0f}%" if value >= 0.1 or value == 0 else f"{value * 100:.1f}%"
-    if unit == "bytes":
-        return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
-    return f"{value:,.0f}" if unit == "count" else f"{value:,.0f} {unit}" if value >= 100 else f"{value:,.1f} {unit}"
 
 
 def _unreachable(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
@@ -373,6 +365,11 @@ def _left_behind(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Ale
         yield from _of_whole("oom-kill", facts, killed, words, name)
 
 
+def _redis(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
+    for level, name, sentence, value, limit, at_s, source in find_of_redis(facts, samples):
+        yield Alert(level, name, "", sentence, value, limit, at_s, source)
+
+
 def _lateness(facts: MonitorFacts, samples: Sequence[Sample]) -> Iterator[Alert]:
     answered = [(s["elapsed_s"], s["database"]["took_ms"]) for s in samples if "took_ms" in (s.get("database") or {})]
     yield from _of_peak(
@@ -397,5 +394,6 @@ _RULES: Sequence[Callable[[MonitorFacts, Sequence[Sample]], Iterator[Alert]]] = 
     _logs,
     _metrics,
     _left_behind,
+    _redis,
     _lateness,
 )

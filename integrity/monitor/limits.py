@@ -26,6 +26,7 @@ class Limit:
         unit: "share" (of 1), "s", "bytes", "ms" or "count".
         warn, critical: it is over a limit when it is above; None: never that bad by itself.
         is_least: it is a floor: over the limit is below.
+        middle: between the two, where somebody asks for three.
         source: who asks for it.
     """
 
@@ -35,6 +36,7 @@ class Limit:
     critical: float | None
     source: str
     is_least: bool = False
+    middle: float | None = None
 
     def level(self, value: float) -> str | None:
         """Return "critical", "warn" or None."""
@@ -45,6 +47,11 @@ class Limit:
     def at(self, level: str) -> float:
         """Return the limit of that level."""
         return self.critical if level == CRITICAL and self.critical is not None else self.warn
+
+    def passed(self, value: float) -> float:
+        """Return the worst of the limits that a value is over, which is over one."""
+        worst_first = (limit for limit in (self.critical, self.middle) if limit is not None)
+        return next((limit for limit in worst_first if self._is_over(value, limit)), self.warn)
 
     def _is_over(self, value: float, limit: float) -> bool:
         return value < limit if self.is_least else value > limit
@@ -145,6 +152,23 @@ LIMITS: Mapping[str, Limit] = MappingProxyType(
         "oom-kill": Limit(
             "processes of its cgroup that the kernel ended for want of memory", "count", 0, 0, f"{_OURS}: none may be",
         ),
+        "redis-cpu": Limit(
+            "CPU of a Redis, of the one core that it uses, over 5 samples",
+            "share", 0.50, 0.80, f"{_OURS}, as the plan of streams has it: 50, 65, 80%", middle=0.65,
+        ),
+        "redis-memory": Limit(
+            "memory that a Redis uses", "bytes", 300e6, 450e6, f"{_OURS}, as the plan of streams has it", middle=400e6,
+        ),
+        "redis-memory-share": Limit(
+            "memory that a Redis uses, of its maxmemory", "share", 0.60, None, f"{_OURS}, as the plan of votes has it",
+        ),
+        "redis-connections": Limit(
+            "clients of a Redis, of its maxclients", "share", 0.80, 0.95, f"{_OURS}: at 100% it refuses whoever comes",
+        ),
+        "redis-hits": Limit(
+            "look-ups of a Redis that found something (from 1,000 on)",
+            "share", 0.80, None, f"{_OURS}, as the plan of votes has it", is_least=True,
+        ),
         "loop-lag": Limit(
             "lag of our own event loop at its worst within a second", "ms", 100, None, f"{_OURS}: latencies include it",
         ),
@@ -177,6 +201,15 @@ def read_limits(project: Project) -> dict[str, PlannedLimit]:
             )
         found[name] = PlannedLimit(warn, critical, f"{SETTINGS_FILE}: monitor.limits")
     return found
+
+
+def show(value: float, unit: str) -> str:
+    """Return the value in its unit."""
+    if unit == "share":
+        return f"{value * 100:.0f}%" if value >= 0.1 or value == 0 else f"{value * 100:.1f}%"
+    if unit == "bytes":
+        return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
+    return f"{value:,.0f}" if unit == "count" else f"{value:,.0f} {unit}" if value >= 100 else f"{value:,.1f} {unit}"
 
 
 def limit_of(name: str, facts: Mapping[str, Any]) -> Limit:

@@ -81,6 +81,30 @@ class LogSample(TypedDict):
     error: NotRequired[str]
 
 
+class RedisSample(TypedDict):
+    """What a Redis used; of one that did not answer nothing but why.
+
+    Args:
+        name: where it is.
+        cpu_share: of one core, which is all that it computes on, since the last sample.
+        most_bytes: that it may use; 0: no limit.
+        policy: by which it evicts.
+    """
+
+    name: str
+    error: NotRequired[str]
+    took_ms: NotRequired[float]
+    cpu_share: NotRequired[float]
+    used_bytes: NotRequired[int]
+    most_bytes: NotRequired[int]
+    policy: NotRequired[str]
+    connections: NotRequired[int]
+    connections_most: NotRequired[int]
+    hits: NotRequired[int]
+    misses: NotRequired[int]
+    evicted: NotRequired[int]
+
+
 class Sample(TypedDict):
     """What was seen at one moment.
 
@@ -98,5 +122,6 @@ class Sample(TypedDict):
     database: NotRequired[DatabaseSample]
     processes: NotRequired[Sequence[ProcessSample]]
     logs: NotRequired[Sequence[LogSample]]
+    redis: NotRequired[RedisSample]
     loop_lag_ms: NotRequired[float | None]
     own_cpu_ms: NotRequired[float]

@@ -28,6 +28,7 @@ from integrity.monitor.database import DatabaseWatch
 from integrity.monitor.logs import LogWatch
 from integrity.monitor.processes import OWN, Process, ProcessWatch, find_server
 from integrity.monitor.questions import prepare
+from integrity.monitor.redis import RedisWatch
 from integrity.monitor.sample import Sample
 from integrity.monitor.sample_file import FORMAT, read_file
 from integrity.monitor.scraping import CONNECTIONS, MetricsSource, Unscraped
@@ -98,6 +99,7 @@ class Monitor:
         self._application = application
         self._metrics = application.metrics
         self._logs: list[LogWatch] = []
+        self._redis = RedisWatch(application.redis) if application.redis else None
         self._named = [process.name for process in application.processes]
         self._file = file
         self._is_file_lost = False
@@ -224,6 +226,8 @@ class Monitor:
             sample["logs"] = [log.sample(is_last=is_last) for log in self._logs]
         if self._metrics is not None:
             self._scrape(self._metrics, sample)
+        if self._redis is not None:
+            sample["redis"] = self._redis.sample()
         if self._read_loop_lag_ms is not None:
             sample["loop_lag_ms"] = self._read_loop_lag_ms()
         sample["own_cpu_ms"] = round((time.thread_time() - cpu_began_s) * 1000, 2)

@@ -10,6 +10,7 @@ from integrity.monitor.blocking import draw
 from integrity.monitor.findings import Alert, MonitorFacts, find_alerts, pool_shares
 from integrity.monitor.log_summary import LogSummary, sum_up_logs
 from integrity.monitor.questions import is_own
+from integrity.monitor.redis_findings import lookups_of
 from integrity.monitor.sample import Sample
 from integrity.monitor.series import figures, find_peak, last_rows, rise, rise_of_rows
 
@@ -81,6 +82,18 @@ class ProcessSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class RedisSummary:
+    """Peaks of a Redis; hit_share: of what was looked up meanwhile; None: not measured, or nothing was."""
+
+    name: str
+    cpu_share_most: float | None
+    used_bytes_most: int
+    connections_most: int
+    hit_share: float | None
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class MonitorSummary:
     """What samples come to.
 
@@ -91,6 +104,7 @@ class MonitorSummary:
         tables, statements: the busiest first.
         blocking: the worst moment's trees, as lines.
         server_pool_share_most: in use of the pool that a server tells of, at its peak; None: none tells.
+        redis: None without one, or without an answer of it.
         alerts: critical first.
     """
 
@@ -105,6 +119,7 @@ class MonitorSummary:
     processes: tuple[ProcessSummary, ...] = ()
     logs: tuple[LogSummary, ...] = ()
     server_pool_share_most: float | None = None
+    redis: RedisSummary | None = None
     alerts: tuple[Alert, ...] = ()
 
 
@@ -124,6 +139,7 @@ def summarize(facts: MonitorFacts, samples: Sequence[Sample]) -> MonitorSummary:
         processes=tuple(_processes(samples)),
         logs=tuple(sum_up_logs(samples)),
         server_pool_share_most=round(peak.value, 4) if (peak := find_peak(pool_shares(samples))) is not None else None,
+        redis=_redis(samples),
         alerts=tuple(find_alerts(facts, samples)),
     )
 
@@ -235,6 +251,22 @@ def _worst_blocking(samples: Sequence[Sample]) -> list[str]:
 
 def _longest_s(pairs: Sequence[Mapping[str, Any]]) -> float:
     return max((pair["waited_s"] for pair in pairs), default=-1.0)
+
+
+def _redis(samples: Sequence[Sample]) -> RedisSummary | None:
+    answered = [sample["redis"] for sample in samples if "error" not in sample.get("redis", {"error": ""})]
+    if not answered:
+        return None
+    shares = [each["cpu_share"] for each in answered if "cpu_share" in each]
+    hits, misses = lookups_of(answered)
+    return RedisSummary(
+        answered[-1]["name"],
+        max(shares, default=None),
+        max(each["used_bytes"] for each in answered),
+        max(each["connections"] for each in answered),
+        round(hits / (hits + misses), 4) if hits + misses else None,
+        answered[-1]["policy"],
+    )
 
 
 def _processes(samples: Sequence[Sample]) -> list[ProcessSummary]:

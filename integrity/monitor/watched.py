@@ -9,6 +9,7 @@ from stat import S_ISREG
 from integrity.errors import UsageError
 from integrity.monitor.logs import LogWatch
 from integrity.monitor.processes import OWN, SERVER, KnownProcess, Process, parse_process
+from integrity.monitor.redis import check_redis
 from integrity.monitor.scraping import MetricsSource
 
 
@@ -19,6 +20,7 @@ class WatchedApplication:
     Args:
         known: the processes as they were when they were named, or as the last watch left them.
         metrics: that it tells of itself; None: nobody asks.
+        redis: the URL of one that it uses; empty: none.
         open_logs: those that one watch after the other reads on; None: each watch opens them for itself.
     """
 
@@ -27,10 +29,11 @@ class WatchedApplication:
     known: dict[str, KnownProcess] = field(default_factory=dict, compare=False, repr=False)
     open_logs: Sequence[LogWatch] | None = field(default=None, compare=False, repr=False)
     metrics: MetricsSource | None = None
+    redis: str = field(default="", repr=False)
 
     @property
     def is_empty(self) -> bool:
-        return not self.processes and not self.logs and self.metrics is None
+        return not self.processes and not self.logs and self.metrics is None and not self.redis
 
     def beside(self, found: Process | None, metrics: MetricsSource | None) -> "WatchedApplication":
         """Return it with a process that was found, unless it was named, and metrics, unless others were.
@@ -55,7 +58,10 @@ NOTHING_WATCHED = WatchedApplication()
 
 
 def read_watched(
-    processes: Sequence[str], logs: Sequence[Path] = (), metrics: MetricsSource | None = None
+    processes: Sequence[str],
+    logs: Sequence[Path] = (),
+    metrics: MetricsSource | None = None,
+    redis: str | None = None,
 ) -> WatchedApplication:
     """Return what is to be watched.
 
@@ -63,6 +69,7 @@ def read_watched(
         processes: PID or NAME=PID.
         logs: a file that is named twice is watched once.
         metrics: that it tells of itself.
+        redis: its URL.
 
     Raises:
         UsageError: there is no such process or file, it cannot be read, or two processes have one name.
@@ -79,7 +86,8 @@ def read_watched(
     for log in logs:
         _check_log(log)
     known = {process.name: KnownProcess.of(process) for process in watched}
-    return WatchedApplication(watched, tuple(dict.fromkeys(logs)), known, metrics=metrics)
+    used = check_redis(redis, place="--redis") if redis is not None else ""
+    return WatchedApplication(watched, tuple(dict.fromkeys(logs)), known, metrics=metrics, redis=used)
 
 
 def _open_log(log: Path) -> LogWatch:

@@ -5,7 +5,7 @@ from dataclasses import asdict, astuple
 from typing import Any
 
 from integrity.events import Event, Listener
-from integrity.monitor.findings import show
+from integrity.monitor.limits import show
 from integrity.monitor.processes import OWN, SERVER
 from integrity.monitor.sampler import MonitorOpened, SampleTaken
 from integrity.monitor.summary import MonitorSummary, ProcessSummary
@@ -151,7 +151,19 @@ def _figures(summary: MonitorSummary) -> str:
                 f"{_bytes(database.size_bytes)} on disk, {_bytes(database.grown_bytes)} more than at first; "
                 f"checkpoints: {database.checkpoints}"
             )
-    return "\n".join([*lines, *_processes(summary.processes)])
+    return "\n".join([*lines, *_processes(summary.processes), *_redis(summary)])
+
+
+def _redis(summary: MonitorSummary) -> list[str]:
+    found = summary.redis
+    if found is None:
+        return []
+    cpu = "-" if found.cpu_share_most is None else show(found.cpu_share_most, "share")
+    hits = "-" if found.hit_share is None else show(found.hit_share, "share")
+    return [
+        f"redis {printable(found.name)}: at most {cpu} CPU, {_bytes(found.used_bytes_most)}, "
+        f"{counted(found.connections_most, 'client')}; hits {hits}, {found.policy}"
+    ]
 
 
 def render_logs(summary: MonitorSummary) -> str:

@@ -8,8 +8,8 @@ import pytest
 
 from integrity.errors import UsageError
 from integrity.monitor import questions
-from integrity.monitor.findings import Alert, find_alerts, show
-from integrity.monitor.limits import LIMITS, limit_of, read_limits
+from integrity.monitor.findings import Alert, find_alerts
+from integrity.monitor.limits import LIMITS, limit_of, read_limits, show
 from integrity.monitor.questions import QUESTIONS, STATEMENTS, TEXT_MOST, is_own
 from integrity.monitor.sample import DatabaseSample, ProcessSample, Sample
 from integrity.monitor.sample_file import read_file
