@@ -266,6 +266,7 @@ class Operation:
         weight: how often clients make such calls, relative to those of others, where no profile says.
         after: the operation that a client's call of this one follows, with what it was answered; empty: it stands alone.
         think_s: so long a client waits before it, where it has no time of its own.
+        has_checks: what a client is answered is checked.
         rows: of such a file: with which its calls are likely to be accepted, "-- row event: events(seats_left = 4)".
     """
 
@@ -283,6 +284,7 @@ class Operation:
     weight: float = 1.0
     after: str = ""
     think_s: float = 0.0
+    has_checks: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)

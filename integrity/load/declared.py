@@ -12,6 +12,11 @@ MAIN = "main"
 
 _SHARED = Path(__file__).parent / "shared_profiles.toml"
 _DEFAULT = Path(__file__).parent / "default_profiles.toml"
+_CHECKS = {
+    "statistic": "checks_share",
+    "least": 0.99,
+    "source": "a default of ours, nobody's plan: 99% of the checks of answers hold",
+}
 
 
 def declared_profiles(system: System) -> dict[str, dict[str, Any]]:
@@ -38,6 +43,8 @@ def _of_any(system: System) -> dict[str, Any]:
     for name, profile in profiles.items():
         if name == MAIN:
             continue
+        if any(each.has_checks for each in system.operations.values()):
+            profile["thresholds"] = [*profile["thresholds"], _CHECKS]
         if profile["model"] == "closed":
             profile["weights"] = {name: each.weight for name, each in called.items()}
         else:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from integrity.errors import quote
 from integrity.load.statistics import Kind
 from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures, OperationMeasure
@@ -241,6 +242,10 @@ def _share(threshold: Threshold, chosen: Sequence[OperationMeasure]) -> _Figure:
         left_out = " and ".join([*dead, *filter(None, [_not_sent(chosen)])])
     kind = "lag" if threshold.statistic in ("missed_share", "broken_share") else ""
     cause = "" if whole else _why_nothing(kind, threshold.operation or threshold.group, chosen)
+    if not whole and threshold.statistic == "checks_share" and any(measure.calls for measure in chosen):
+        names = sorted({name for measure in chosen for name in measure.checks})
+        known = f": there are {', '.join(names)}" if names else ""
+        cause = f"no answer was checked{f' for {quote(threshold.check)}' if threshold.check else ''}{known}"
     return _of_share(threshold, count, whole, left_out, cause)
 
 
@@ -258,6 +263,9 @@ def _counts(threshold: Threshold, measure: OperationMeasure) -> tuple[int, int]:
         return measure.faults, measure.calls - measure.abandoned
     if threshold.statistic == "declined_share":
         return measure.declined if threshold.reason is None else measure.reasons[threshold.reason], measure.calls
+    if threshold.statistic == "checks_share":
+        held, made = measure.checks_held, measure.checks
+        return (held.total(), made.total()) if threshold.check is None else (held[threshold.check], made[threshold.check])
     if threshold.statistic == "achieved_share":
         return measure.answered, measure.offered - measure.abandoned
     if threshold.statistic == "missed_share":

@@ -217,7 +217,7 @@ def result_of(judgement: ThresholdJudgement) -> ThresholdResult:
         operation=threshold.operation,
         group=threshold.group,
         rows=threshold.rows,
-        of_reason=threshold.reason or "",
+        of_reason=threshold.reason or threshold.check or "",
         statistic=threshold.statistic,
         within_ms=threshold.within_ms,
         most=threshold.most,

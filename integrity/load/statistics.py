@@ -63,6 +63,7 @@ STATISTICS = {
     "broken_share": Statistic(Kind.SHARE, "open streams that ended by themselves, of all that were opened"),
     "failure_share": Statistic(Kind.SHARE, "unavailable, failed and unknown calls, of those sent by clients that lived on"),
     "declined_share": Statistic(Kind.SHARE, "calls that were declined, of all that were sent"),
+    "checks_share": Statistic(Kind.SHARE, "checks of answers that held, of all that were made"),
     "achieved_share": Statistic(Kind.SHARE, "calls that were answered, of all that were to be made"),
     "reached_share": Statistic(Kind.SHARE, "rows that reached the state that their query asks for", 0, "only"),
     "answered_per_s": Statistic(Kind.RATE, "calls answered a second", RATE_SAMPLES_LEAST),

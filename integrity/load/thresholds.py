@@ -55,6 +55,7 @@ class Threshold(BoundedSettings):
             failure_share, unavailable, failed and unknown calls, of those sent by clients that were not made to die;
             declined_share, of calls; achieved_share, answered calls of all that were to be made; missed_share, events that
             subscribers should have received and did not; broken_share, open streams that ended by themselves;
+            checks_share, checks of answers that held, of those that were made;
             reached_share, rows whose time is not null and at most `within_ms`. answered_per_s: calls answered a second
             while calls were drawn.
             answered, received: how many calls and how many events of streams there were. Resources, as the monitor saw
@@ -67,6 +68,7 @@ class Threshold(BoundedSettings):
             What has too few samples is not measured: a p50 or mean needs 10, a p95 100, a p99 500, a share of 1% 100.
         within_ms: of reached_share: the time that counts as reached; none: any.
         reason: of declined_share: those declined for this reason only.
+        check: of checks_share: the check of this name only.
         most, least: the largest or the smallest value that passes, in ms or as a share; one of them.
         warning, critical: above which somebody should look, and above which it failed.
         of_whole_length: it is asked of a run as long as its plan only; a shortened one does not measure it, e.g. a limiter
@@ -101,6 +103,7 @@ class Threshold(BoundedSettings):
         "failure_share",
         "declined_share",
         "achieved_share",
+        "checks_share",
         "reached_share",
         "answered_per_s",
         "answered",
@@ -115,6 +118,7 @@ class Threshold(BoundedSettings):
     ]
     within_ms: Amount | None = None
     reason: str | None = None
+    check: str | None = None
     most: Amount | None = None
     warning: Amount | None = None
     critical: Amount | None = None
@@ -138,6 +142,8 @@ class Threshold(BoundedSettings):
             raise ValueError("counter_off is of counters, which [monitor.counters] of integrity.toml names")
         if self.reason is not None and self.statistic != "declined_share":
             raise ValueError("reason is of declined_share only")
+        if self.check is not None and self.statistic != "checks_share":
+            raise ValueError("check is of checks_share only")
         return self
 
     @model_validator(mode="after")

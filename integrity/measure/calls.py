@@ -39,6 +39,7 @@ class OperationMeasure:
         missed: events that came neither in their turn nor later, by the gaps in their sequence.
         broken: open streams that ended by themselves.
         reasons: why calls were declined.
+        checks, checks_held: how often each check of an answer was made, and how often it held.
         late, late_answered: of them, what returned, and was answered, when no more were drawn: no rate counts them.
         arrivals_answered: answered calls that the schedule of an open loop asked for: no webhooks, streams or sweeps.
         keeps_stream: whether subscribers keep a stream open by it.
@@ -65,6 +66,8 @@ class OperationMeasure:
     broken: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    checks: Counter[str] = field(default_factory=Counter)
+    checks_held: Counter[str] = field(default_factory=Counter)
     late: int = 0
     late_answered: int = 0
     arrivals_answered: int = 0
@@ -110,6 +113,10 @@ class OperationMeasure:
             else:
                 self._count_error(returned.error or f"{outcome}: {(returned.reply or {}).get('reason')}")
         self.retries += returned.attempts - 1
+        if not returned.was_abandoned:
+            for name, holds in returned.checks:
+                self.checks[name] += 1
+                self.checks_held[name] += holds
         for write_ms in returned.writes_ms:
             self.writes_ms.append(write_ms)
 

@@ -22,7 +22,7 @@ _COUNTS = (
     "arrivals_answered",
 )
 _TIMES = ("latencies_ms", "own_ms", "writes_ms", "settled_ms", "lags_ms", "client_lags")
-_KINDS = ("errors", "reasons")
+_KINDS = ("errors", "reasons", "checks", "checks_held")
 
 OperationMarks = Mapping[str, Mapping[str, Any]]
 

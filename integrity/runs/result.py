@@ -165,7 +165,7 @@ class ThresholdResult(DocumentPart):
 
     Args:
         group: a pattern of names of groups, whose operations it is of.
-        of_reason: of declined_share, the reason that those were declined for; empty: any.
+        of_reason: of declined_share, the reason that those were declined for, of checks_share the check; empty: any.
         rows: the query whose rows it is of, in place of calls; within_ms: in which they had to reach their state.
         reason: why it is not measured or unknown, else empty.
         left_out: what the figure says nothing of, else empty.

@@ -56,7 +56,13 @@ def requested_system(project: Project, reference: SystemReference) -> System:
         for value in _names(requests[name], {**values, **dict.fromkeys(taken)}, at):
             arguments[value] = _argument(value, values, taken, pools)
         operations[name] = Operation(
-            name, _asked_for, arguments, weight=declared.weight, after=declared.after, think_s=declared.think_s
+            name,
+            _asked_for,
+            arguments,
+            weight=declared.weight,
+            after=declared.after,
+            think_s=declared.think_s,
+            has_checks=bool(declared.checks),
         )
     schemas = [value.split(".")[0] for each in operations.values() for value in each.arguments if value.count(".") == 2]
     return System(

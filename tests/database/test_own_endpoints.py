@@ -74,6 +74,8 @@ def test_endpoints_of_ones_own_are_loaded_and_the_lost_update_is_found(command: 
     counts = {each["operation"]: each for each in told["operations"]}
     assert code in (0, 3), said  # of a busy machine there are too few calls for its limit
     assert counts["total"]["failed"] == counts["total"]["unavailable"] == 0
+    (checks,) = (each for each in told["thresholds"] if each["statistic"] == "checks_share")
+    assert (checks["sample_count"], checks["measured"]) == (counts["pay"]["calls"] - counts["pay"]["abandoned"], 1.0)
     assert 0 < counts["balance"]["ok"] <= counts["pay"]["ok"], "who has paid looks"
     code, said = command("validate", "--json")
     assert (code, json.loads(said)["invariants"][0]["verdict"]) == (1, "violated"), said

@@ -490,3 +490,23 @@ def test_one_client_that_waits_is_not_lost_among_many() -> None:
     assert (worst.measured or 0) >= 3_000, "never said to be shorter than it was"
     assert state_of(limit("client_lag_p99", 1_000, "listen"), shares[0]) is Grade.PASSED
     assert judged(limit("client_lag_p99", 1_000, "listen"), measures_since(shares[1], before)).measured is None
+
+
+def test_checks_of_answers_are_a_share_of_all_or_of_one_name() -> None:
+    good, bad = (replace(OK, checks=(("has an id", True), ("is quick", holds))) for holds in (True, False))
+    died = replace(DIED, checks=(("has an id", False),))
+    measures = measures_of(measured(*[good] * 97, *[bad] * 3, died).operations.items())
+
+    def share(least: float, check: str | None) -> ThresholdJudgement:
+        given = {"statistic": "checks_share", "least": least, "check": check, "source": "a plan"}
+        return judged(Threshold.model_validate(given), measures)
+
+    assert [(share(0.97, name).measured, share(0.97, name).sample_count) for name in (None, "is quick", "has an id")] == [
+        (0.985, 200), (0.97, 100), (1.0, 100),
+    ]  # fmt: skip
+    assert [share(least, "is quick").state for least in (0.97, 0.98)] == [Grade.PASSED, Grade.FAILED]
+    unmade = share(0.97, "is qick")
+    assert (unmade.state, unmade.reason) == (
+        Grade.NOT_MEASURED, "no answer was checked for 'is qick': there are has an id, is quick",
+    )  # fmt: skip
+    assert judged(limit("checks_share", 1), measured(OK)).reason == "no answer was checked"

@@ -87,6 +87,8 @@ def fill(measure: OperationMeasure, limit: Threshold, *, is_good: bool) -> None:
             measure.reasons[limit.reason or "no"] = count
         elif limit.statistic == "achieved_share":
             measure.ok, measure.not_sent = count, rest
+        elif limit.statistic == "checks_share":
+            measure.checks[limit.check or "is right"], measure.checks_held[limit.check or "is right"] = whole, count
         elif limit.statistic == "missed_share":
             measure.missed = count
             for _ in range(rest):
