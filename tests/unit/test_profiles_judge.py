@@ -37,7 +37,8 @@ def others(of_profiles: Collection[str]) -> Iterator[tuple[str, Threshold]]:
     """Yield a limit of each statistic that no profile has one of."""
     for statistic, told in STATISTICS.items():
         if statistic not in of_profiles:
-            bound = {"least": 0.5} if told.kind is Kind.RATE else {"most": 0.5}
+            bound: dict[str, Any] = {"least": 0.5} if told.kind is Kind.RATE else {"most": 0.5}
+            bound |= {"operation": "sold_total"} if statistic == "counter_off" else {}
             yield statistic, Threshold.model_validate({"statistic": statistic, "source": "a plan", **bound})
 
 
@@ -78,24 +79,28 @@ def fill(measure: OperationMeasure, limit: Threshold, *, is_good: bool) -> None:
         asked, answered = round((limit.least or 1) * SECONDS * 2), round(value(limit, is_good=is_good) * SECONDS)
         measure.ok, measure.failed = answered, asked - answered
     elif limit.kind is Kind.SHARE:
-        count = count_of(limit, whole, is_good=is_good)
-        rest = whole - count
-        if limit.statistic == "failure_share":
-            measure.failed, measure.ok = count, rest
-        elif limit.statistic == "declined_share":
-            measure.declined, measure.ok = count, rest
-            measure.reasons[limit.reason or "no"] = count
-        elif limit.statistic == "achieved_share":
-            measure.ok, measure.not_sent = count, rest
-        elif limit.statistic == "checks_share":
-            measure.checks[limit.check or "is right"], measure.checks_held[limit.check or "is right"] = whole, count
-        elif limit.statistic == "missed_share":
-            measure.missed = count
-            for _ in range(rest):
-                measure.lags_ms.append(1.0)
-        else:
-            assert limit.statistic == "broken_share"
-            measure.broken, measure.ok = count, whole
+        fill_share(measure, limit, count_of(limit, whole, is_good=is_good), whole)
+
+
+def fill_share(measure: OperationMeasure, limit: Threshold, count: int, whole: int) -> None:
+    """Put so many of the whole into the measure."""
+    rest = whole - count
+    if limit.statistic == "failure_share":
+        measure.failed, measure.ok = count, rest
+    elif limit.statistic == "declined_share":
+        measure.declined, measure.ok = count, rest
+        measure.reasons[limit.reason or "no"] = count
+    elif limit.statistic == "achieved_share":
+        measure.ok, measure.not_sent = count, rest
+    elif limit.statistic == "checks_share":
+        measure.checks[limit.check or "is right"], measure.checks_held[limit.check or "is right"] = whole, count
+    elif limit.statistic == "missed_share":
+        measure.missed = count
+        for _ in range(rest):
+            measure.lags_ms.append(1.0)
+    else:
+        assert limit.statistic == "broken_share"
+        measure.broken, measure.ok = count, whole
 
 
 def state(limit: Threshold, *, is_good: bool | None) -> Grade:
