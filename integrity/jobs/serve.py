@@ -12,6 +12,7 @@ from integrity.errors import UsageError
 from integrity.events import Job, Noted
 from integrity.http.origin import Origin, find_origin
 from integrity.jobs.run import ChosenRun, choose
+from integrity.load.descriptors import make_room
 from integrity.load.interruption import first_signal
 from integrity.load.profile import OpenProfile, profile_names
 from integrity.load.run_database import RunDatabase
@@ -118,6 +119,7 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
     from integrity.serve.streams import Streams
     from integrity.serve.web import Secrets, make_web
 
+    make_room(asked.connections)  # and its clients': a bound of 1,024 is no server's
     chosen = asked.chosen
     system, endpoints = chosen.system.on(target), chosen.system.endpoints
     assert endpoints is not None

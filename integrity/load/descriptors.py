@@ -15,8 +15,11 @@ OTHERS = 64
 """Beside the connections of its clients: the run's folder, its monitor, libraries, what else a process opens."""
 
 
-def make_room(connections: int) -> None:
-    """Raise this process's bound on open files to what the system allows it, and see that a run's connections fit.
+def make_room(connections: int, *, processes: int = 1) -> None:
+    """Raise this process's bound on open files to what the system allows it, and see that connections fit.
+
+    Args:
+        processes: that share them, each with the bound of this one, which starts them.
 
     Raises:
         UsageError: they do not.
@@ -31,12 +34,14 @@ def make_room(connections: int) -> None:
     if soft == resource.RLIM_INFINITY:
         return
     free = soft - _open_count() - OTHERS
-    if connections > free:
+    most = -(-connections // processes)
+    if most > free:
+        of_each = f", {most:,} in each of {processes} processes" if processes > 1 else ""
         raise UsageError(
-            f"{counted(connections, 'connection is', 'connections are')} asked for, and this process may open "
+            f"{counted(connections, 'connection is', 'connections are')} asked for{of_each}, and this process may open "
             f"{counted(max(0, free), 'more file')} "
             f"({soft:,} in all, {OTHERS} kept for others)",
-            hint=f"Allow it more: ulimit -n {connections + _open_count() + OTHERS}; or ask for fewer connections.",
+            hint=f"Allow it more: ulimit -n {most + _open_count() + OTHERS}; or ask for fewer connections.",
         )
 
 

@@ -26,6 +26,7 @@ from integrity.load.end_states import ask_end_states, find_end_states
 from integrity.load.faulting import Faulting, PlannedFaults
 from integrity.load.over_http import OverHttp, stream_count, try_out
 from integrity.load.phases import PlayedSchedule
+from integrity.load.ports import check_ports
 from integrity.load.profile import OpenProfile
 from integrity.load.record import BegunRun, RunRecord
 from integrity.load.request import EndedRun, RunPrepared, RunRequest
@@ -169,7 +170,10 @@ def _find_asked(request: RunRequest) -> _Asked:
     """Return what a run asks for, when there is room for its connections."""
     workload = Workload(request.system, request.profile, request.bug, request.seed)
     is_over = request.over is not None
-    make_room(workload.profile.connection_count + (stream_count(workload.profile) if is_over else 0))
+    connections = workload.profile.connection_count + (stream_count(workload.profile) if is_over else 0)
+    make_room(connections, processes=request.processes)
+    if request.over is not None:
+        check_ports(connections, to_port=request.over.server.origin.port)
     return _Asked(
         RunDatabase(request.target, workload, request.test_database, is_served=is_over),
         end_states=find_end_states(request.project, request.profile.thresholds),

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from integrity.faults.conduct import Conduct
 from integrity.faults.scene import Scene
 from integrity.faults.schedule import find_unmet, read_schedule, read_window
 from integrity.http.origin import read_origin
-from integrity.load import descriptors
+from integrity.load import descriptors, ports
 from integrity.load.descriptors import make_room
 from integrity.load.over_http import TRIALS, OverHttp, asked_over_http, try_out
 from integrity.load.profile import OpenProfile, load_profile, profile_names
@@ -149,6 +150,31 @@ def test_open_files_are_raised_to_what_the_system_allows_and_counted(
         assert caught.value.hint is not None
         assert "ulimit -n 200" in caught.value.hint
     assert bounds[-1] == (hard, hard)
+
+
+def test_processes_that_share_connections_have_room_for_a_share_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors, "_open_count", lambda: 6)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (200, 200))
+
+    make_room(260, processes=2)
+    with pytest.raises(UsageError, match=r"261 connections are asked for, 131 in each of 2 processes, .* 130 more files"):
+        make_room(261, processes=2)
+
+
+def test_ports_are_counted_before_a_run_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those to the same port count, whatever becomes of them (06: TIME_WAIT); others do not."""
+    there, table = tmp_path / "range", tmp_path / "tcp"
+    there.write_text("40000\t40099\n")
+    rows = ["0100007F:9C40 0100007F:1F40 01", "0100007F:9C41 0100007F:1F40 06", "0100007F:9C40 0100007F:1538 01"]
+    table.write_text("\n".join(["sl local rem st", *(f"{at}: {row} 0" for at, row in enumerate(rows))]))
+    monkeypatch.setattr(ports, "RANGE", there)
+    monkeypatch.setattr(ports, "TABLES", (table, tmp_path / "none"))
+
+    ports.check_ports(98, to_port=8000)
+    with pytest.raises(UsageError, match=r"99 connections to port 8000 .* has 100 ports for them, of which 2 are in use"):
+        ports.check_ports(99, to_port=8000)
+    monkeypatch.setattr(ports, "RANGE", tmp_path / "none")
+    ports.check_ports(1_000_000, to_port=8000)
 
 
 def server_of(health: Reply, read: Reply | None, login: Reply) -> Callable[[Got], Reply | None]:
