@@ -148,9 +148,11 @@ def expected_calls(profile: OpenProfile, operation: str | None) -> float:
         / len(stream.operations)
         for stream in profile.streams
     )
-    # The first burst comes after half a period.
+    # The first burst comes after half a period; one at the very end comes no more.
     burst = sum(
-        int(seconds / each.every_s + 0.5) * each.count for each in profile.bursts if operation in (None, each.operation)
+        max(0, ceil(seconds / each.every_s - 0.5)) * each.count
+        for each in profile.bursts
+        if operation in (None, each.operation)
     )
     return _at_least(streamed) + burst
 

@@ -35,12 +35,16 @@ class Spared:
         return f"{self.threshold.about} {self.threshold.statistic.replace('_', ' ')} ({self.why})"
 
 
+_PARTS = ("own", "write", "settled", "lag")
+"""Of latency: not each call has them."""
+
+
 def find_spared(profile: Profile) -> tuple[Spared, ...]:
     """Return the limits that a shortened profile brings too few calls for.
 
-    Counted are calls that arrive by plan. How many rows will be found, streams opened, or calls made by others, nobody
-    knows: their limits are spared as far as there are some and too few. How soon all is as before is for the plan's length
-    to say.
+    Counted are calls that arrive by plan. How many rows will be found, streams opened, calls made by others, or followed by
+    a webhook in time, nobody knows: their limits are spared as far as there are some and too few. How soon all is as before
+    is for the plan's length to say.
     """
     if profile.shortened is None:
         return ()
@@ -58,11 +62,11 @@ def find_spared(profile: Profile) -> tuple[Spared, ...]:
         elif each.kind is Kind.RATE:
             few = f"if there are fewer than {counted(each.samples_least, 'call')}, or fewer by chance than it asks for"
             spared.append(Spared(each, few, is_known=False))
-        elif not is_counted:
+        elif is_counted and (count := _expected(profile, each.operation)) < each.samples_least:
+            spared.append(Spared(each, f"about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs"))
+        elif not is_counted or each.statistic.partition("_")[0] in _PARTS:
             needed = counted(each.samples_least, "row" if each.rows is not None else "sample")
             spared.append(Spared(each, f"if there are fewer than {needed}", is_known=False))
-        elif (count := _expected(profile, each.operation)) < each.samples_least:
-            spared.append(Spared(each, f"about {count:,.0f} of {counted(each.samples_least, 'call')} that it needs"))
     return tuple(spared)
 
 

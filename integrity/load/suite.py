@@ -162,8 +162,11 @@ def plan_suite(
 
 
 def _measures_something(profile: Profile) -> bool:
-    """Return whether a run of the profile may measure one of its limits, if it has any: a search may at a higher load."""
-    if isinstance(profile, OpenProfile) and profile.steps is not None:
+    """Return whether a run of the profile may measure one of its limits, if it has any.
+
+    A search may at a higher load; and where something is broken on purpose, calls are to end all the same.
+    """
+    if isinstance(profile, OpenProfile) and (profile.steps is not None or profile.faults):
         return True
     surely_not = [each for each in find_spared(profile) if each.is_known]
     return len(surely_not) < len(profile.thresholds) or not profile.thresholds

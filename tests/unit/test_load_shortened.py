@@ -11,7 +11,7 @@ from integrity.load.profile import OpenProfile, Profile, load_profile, scale
 from integrity.load.result import result_of
 from integrity.load.shape import CLAIM_STEP_S_LEAST
 from integrity.load.shape_result import _search, _sweep
-from integrity.load.spared import with_spared
+from integrity.load.spared import find_spared, with_spared
 from integrity.load.suite import Suite, load_suite, plan_suite
 from integrity.load.thresholds import Threshold
 from integrity.measure.calls import Measures
@@ -192,6 +192,22 @@ def test_limits_of_a_shortened_chaos_are_reckoned_without_what_its_faults_take()
     assert not any(str(each).startswith("poll_event") for each in whole.spared)
 
 
+def test_a_burst_at_the_very_end_is_not_reckoned_with_nor_a_webhook_for_each_call() -> None:
+    """30 s of ghostpass have 6 fundings, whose 50 at once come with the 30th: the suite ended as unknown."""
+    of_fundings = {
+        duration_s: [
+            (str(each), each.is_known)
+            for each in find_spared(load_profile(GHOSTPASS, "baseline", {}, {"duration_s": duration_s}))
+            if each.threshold.operation == "request_funding"
+        ]
+        for duration_s in (30.0, 31.0)
+    }
+    assert of_fundings == {
+        30.0: [("request_funding settled mean (about 1 of 10 calls that it needs)", True)],
+        31.0: [("request_funding settled mean (if there are fewer than 10 samples)", False)],
+    }
+
+
 def test_a_run_that_is_all_fault_is_reckoned_whole_as_it_is_judged() -> None:
     of = {"x": {"extends": "pilot", "duration_s": 100, "faults": ["db_latency@0%-60%"]}}
     with_fault, without = (
@@ -225,6 +241,9 @@ def test_a_plan_of_a_suite_says_beforehand_where_nothing_is_measured_and_what_ca
     assert "1 ghostpass baseline is so short that none of its limits is measured: it ends as unknown" in shown
     assert "With --shorten 2 one is." in shown
     assert "passes though these are not measured" not in shown
+    # That calls end, whatever is broken, is a limit of each run with faults.
+    suite = Suite.model_validate({"title": "", "steps": [{"profile": "chaos"}, {"profile": "stress"}]})
+    assert [each.carried_by for each in plan_suite("s", suite, [GHOSTPASS], {}, shorten=60.0).runs] == [None, None]
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)

@@ -283,7 +283,7 @@ def test_a_shortened_run_of_a_suite_is_not_held_to_limits_that_it_has_too_few_ca
     quick = plan_suite("quick", load_suite("quick", {}), [SYSTEMS[B]], {}, shorten=1.0)
     baseline = next(each for each in quick.runs if each.profile_name == "baseline")
     spared = [str(each) for each in baseline.spared]
-    assert "create_checkout p95 (about 40 of 100 calls that it needs)" in spared
+    assert "create_checkout p95 (about 20 of 100 calls that it needs)" in spared
     assert not any(each.startswith("send_whatsapp p95") for each in spared)
     told = " ".join(render_plan(quick).split())
     assert "3 inbox baseline is shortened, so it passes though these are not measured: " in told
