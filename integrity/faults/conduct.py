@@ -19,6 +19,7 @@ _Layer = tuple[str | None, Mapping[str, Any]]  # (service, its settings) or (Non
 OF_CLIENTS = (
     "abandon_share",
     "disconnect_share",
+    "cut_share",
     "replay_share",
     "replay_s",
     "patience_s",
@@ -42,6 +43,8 @@ class Conduct:
     """Of all calls: the client dies half way. The profile's own shares count where they are larger."""
     disconnect_share: float = 0.0
     """Of a subscriber's looks: its stream is cut. The profile's own counts where it is larger."""
+    cut_share: float = 0.0
+    """Of the streams that are open as this rises: they are cut at that moment, and once."""
     replay_share: float = 0.0
     """Of webhooks that were answered: they come once more, after replay_s."""
     replay_s: float = 0.0
@@ -87,7 +90,7 @@ class Conduct:
 
     def note_disconnect(self) -> None:
         """Count a stream that was cut, while more are than the profile says."""
-        if self.disconnect_share:
+        if self.disconnect_share or self.cut_share:
             self.counts["streams cut"] += 1
 
     def is_offline(self, arguments: Mapping[str, Any]) -> bool:

@@ -34,6 +34,7 @@ class TakeOf(Protocol):
     def __call__(self, operation_id: UUID | None, events: Rows, at_us: int | None = None, /) -> None: ...
 
 
+CUT_LOOK_S = 0.02  # so often it is asked whether streams are to be cut at once
 REFUSED_PAUSE_S = 0.1  # before a stream that could not be opened is tried again
 
 
@@ -67,6 +68,8 @@ class Subscribers:
             for each in profile.subscribers
         ]
         self._tasks: list[asyncio.Task[None]] = []
+        self._caller = caller
+        self._cutting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect, and open every stream once, so that nothing that is sent from now on is before its time."""
@@ -76,6 +79,22 @@ class Subscribers:
     def start(self) -> None:
         """Let the streams bring what they bring."""
         self._tasks = [asyncio.create_task(work) for group in self._groups for work in group.work()]
+        self._cutting = asyncio.create_task(self._cut())
+
+    async def _cut(self) -> None:
+        """Cut streams at the moment at which a fault says so."""
+        before = 0.0
+        while True:
+            share = self._caller.conduct.cut_share
+            if share > before:
+                for group in self._groups:
+                    group.cut(share)
+            before = share
+            await asyncio.sleep(CUT_LOOK_S)
+
+    def _end_cutting(self) -> None:
+        if self._cutting is not None:
+            self._cutting.cancel()
 
     def scale_to(self, factor: float) -> None:
         """Let so many times the profile's subscribers keep streams open: more come, or the last ones leave."""
@@ -88,6 +107,7 @@ class Subscribers:
         Raises:
             HistoryError: the history could not be written.
         """
+        self._end_cutting()
         for group in self._groups:
             group.is_settling = True
         if self._tasks:
@@ -99,6 +119,7 @@ class Subscribers:
 
     async def abort(self) -> None:
         """Cut all streams."""
+        self._end_cutting()
         for task in self._tasks:
             task.cancel()
         for group in self._groups:
@@ -162,6 +183,11 @@ class _Group:
         """Return the work of these, who come one after the other, beginning with the number `first`."""
         return [member.follow(after_s=(number - first) * self._each_s) for number, member in members.items()]
 
+    def cut(self, share: float) -> None:
+        """Cut off so many of the members, all at this moment."""
+        for member in self._members.values():
+            member.cut_by_chance(share)
+
     async def close(self) -> None:
         await self._feeds.close()
 
@@ -183,6 +209,7 @@ class _Subscriber:
         feed: Feed,
     ) -> None:
         self.is_leaving = False
+        self._is_cut = False
         self._group = group
         self._feed = feed
         self._settings = settings
@@ -223,6 +250,14 @@ class _Subscriber:
         self._go_on(_cursor_of(returned.reply, subscription.cursor))
         return True
 
+    def cut_by_chance(self, share: float) -> None:
+        """Cut the stream off by that chance; it comes back at its next look."""
+        if self._cursor is None or self._random.random() >= share:
+            return
+        self._caller.conduct.note_disconnect()
+        self._is_cut = True
+        self._feed.cut()
+
     async def follow(self, *, after_s: float = 0.0) -> None:
         """Come, and take what comes until the run settles; cut off now and then, come back."""
         if not await self._comes(after_s):
@@ -230,6 +265,8 @@ class _Subscriber:
         is_open = self._cursor is not None
         while True:
             is_settling = self._group.is_settling
+            if self._is_cut:
+                self._is_cut = is_open = False
             if not is_open:
                 is_open = await self.open()
                 if not is_open and not is_settling:
@@ -265,7 +302,7 @@ class _Subscriber:
             )
         if brought.cursor is not None:
             self._go_on(brought.cursor)
-        if not brought.is_open:
+        if not brought.is_open and not self._is_cut:
             self._measure.broken += 1
         return brought.is_open
 

@@ -141,7 +141,7 @@ CASES += [
 LATE_EVENTS = {channel: {"delay_least_s": 0.2, "delay_most_s": 0.4} for channel in ("whatsapp", "email", "sms")}
 
 CASES += [
-    case("safebox", "stream_disconnect", "missed_on_reconnect", profile=calm("open_notifications")),
+    case("safebox", "stream_disconnect", "missed_on_reconnect", "at_once=0.8", profile=calm("open_notifications")),
     case("inbox", "stream_disconnect", "missed_on_reconnect", profile=calm("open_changes")),
     case("safebox", "service_timeout", "stuck_processing", "service=mint"),
     case("safebox", "service_timeout", "timeout_means_failed", "service=mint"),

@@ -100,3 +100,29 @@ def test_who_has_not_come_when_all_settles_or_has_to_leave_is_waited_for_by_nobo
 
     for over in (end, leave):
         asyncio.run(asyncio.wait_for(over(make(3, come_within_s=30_000.0)), 60))
+
+
+def test_so_many_streams_as_a_fault_says_are_cut_at_one_moment_and_none_counts_as_broken() -> None:
+    """Each comes back at its next look: that it was cut is the run's own doing."""
+    group = make(200, come_within_s=0.0)
+    members = list(group._members.values())
+    feeds = [SimpleNamespace(cuts=0) for _ in members]
+    noted: list[None] = []
+
+    def cutting(feed: Any) -> Any:
+        def cut() -> None:
+            feed.cuts += 1
+
+        return cut
+
+    for member, feed in zip(members, feeds, strict=True):
+        feed.cut = cutting(feed)
+        member._feed, member._cursor = cast(Any, feed), 1
+        member._caller = cast(Caller, SimpleNamespace(conduct=SimpleNamespace(note_disconnect=lambda: noted.append(None))))
+    members[0]._cursor = None  # it has not come yet
+    group.cut(0.5)
+    assert 60 < len(noted) == sum(feed.cuts for feed in feeds) < 140
+    assert [member._is_cut for member in members] == [feed.cuts == 1 for feed in feeds]
+    group.cut(1.0)
+    assert [feed.cuts for feed in feeds].count(0) == 1
+    assert not feeds[0].cuts
