@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from integrity.errors import UsageError, quote
 from integrity.events import Event, Job
+from integrity.serve.headers import HastyProtocol
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 4096
@@ -97,7 +98,7 @@ def make_server(web: ASGIApp, *, has_lifespan: bool = True) -> _Server:
     config = uvicorn.Config(
         web,
         loop="none",
-        http="auto",  # httptools where it is installed
+        http=HastyProtocol,
         ws="websockets-sansio",
         ws_max_size=MESSAGE_BYTES_MOST,
         ws_per_message_deflate=False,  # of 150 bytes it spares little, and each socket would keep two windows for it
