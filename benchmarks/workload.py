@@ -176,6 +176,8 @@ def run_hammer(target: Target, folder: Path, clients: int, seconds: float, *, se
         used_s = result.generator.cpu_share * result.elapsed_s * (os.cpu_count() or 1)
         return Speed(total.calls_per_s or 0.0, used_s / total.calls * 1e6)
     (first_s, first_calls), (last_s, last_calls) = seen[0], seen[-1]
+    if last_calls == first_calls:
+        raise SystemExit("too few looks at the calls to tell what one takes: measure for longer, --seconds 5")
     return Speed(total.calls_per_s or 0.0, (last_s - first_s) / (last_calls - first_calls) * 1e6)
 
 

@@ -5,6 +5,7 @@ intended start; one that was unavailable, failed or is unknown counts as such an
 system look quick.
 """
 
+import re
 from array import array
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ from integrity.runs.samples import Counts, OperationSample, RunSample
 ERRORS_MOST = 10  # kinds of error that are listed
 OTHER_ERRORS = "other errors"
 RECENT_SAMPLES = 10
+_ID = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b")
 
 
 @dataclass(slots=True)
@@ -125,8 +127,14 @@ class OperationMeasure:
         self.unsampled_ms.append(latency_ms)
 
     def _count_error(self, error: str) -> None:
+        error = without_ids(error)
         kind = error if error in self.errors or len(self.errors) < ERRORS_MOST else OTHER_ERRORS
         self.errors[kind] += 1
+
+
+def without_ids(error: str) -> str:
+    """Return an error without what differs from call to call: ids of requests and operations. It counts as one kind."""
+    return _ID.sub("...", error)
 
 
 class Measures:

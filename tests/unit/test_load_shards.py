@@ -323,3 +323,13 @@ def test_a_door_answers_raises_where_it_was_asked_and_says_when_nobody_is_there(
         noted[0] = str(len(noted[0]))
 
     assert at_both_sides(act)[:3] == ["300000", "nobody asked!", "closed"]
+
+
+def test_errors_that_differ_by_the_id_of_their_request_are_one_kind() -> None:
+    measures = Measures()
+    for each in range(2 * ERRORS_MOST):
+        error = (
+            f'HTTP 404: {{"error":"there is no /x here","request_id":"{each:032x}"}} of 01a22f93-c89b-754e-99dd-{each:012x}'
+        )
+        measures.add("sell", Returned(Outcome.FAILED, None, error, 1), 0)
+    assert list(measures.operations["sell"].errors.values()) == [2 * ERRORS_MOST]

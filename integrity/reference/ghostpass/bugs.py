@@ -110,6 +110,9 @@ def scan_in_without_lock(*, operation_id: UUID, wallet_id: int, gateway_id: int)
     gateway: Rows = yield Statement(
         "select reentry_fee_minor from ghostpass.gateways where id = :gateway_id", {"gateway_id": gateway_id}
     )
+    if not gateway:
+        yield Rollback()
+        return Declined("unknown_gateway")
     if presence[0]["is_inside"]:
         yield from record_scan(wallet_id, gateway_id, "in", operation_id, is_accepted=False)
         yield Commit()
@@ -146,11 +149,14 @@ def sell_from_stale_balance(*, operation_id: UUID, wallet_id: int, terminal_id: 
     """Read the balance, subtract in the client, write the result back over whatever happened since."""
     yield Begin()
     wallet: Rows = yield _balance(wallet_id)
-    balance_minor = wallet[0]["balance_minor"] - amount_minor
+    balance_minor = wallet[0]["balance_minor"] - amount_minor if wallet else -1
     if balance_minor < 0:
         yield Rollback()
         return Declined("insufficient_balance")
     terminal: Rows = yield _terminal(terminal_id)
+    if not terminal:
+        yield Rollback()
+        return Declined("unknown_terminal")
     sale_id = yield from record_sale(wallet_id, terminal_id, amount_minor, share(amount_minor, terminal[0]), operation_id)
     yield Statement(
         "update ghostpass.wallets set balance_minor = :balance_minor where id = :wallet_id",
@@ -164,10 +170,13 @@ def sell_from_stale_balance(*, operation_id: UUID, wallet_id: int, terminal_id: 
 def sell_after_checking(*, operation_id: UUID, wallet_id: int, terminal_id: int, amount_minor: int) -> Steps:
     """Check the balance in one transaction and debit it in the next, whatever it has become."""
     wallet: Rows = yield _balance(wallet_id)
-    if wallet[0]["balance_minor"] < amount_minor:
+    if not wallet or wallet[0]["balance_minor"] < amount_minor:
         return Declined("insufficient_balance")
     yield Begin()
     terminal: Rows = yield _terminal(terminal_id)
+    if not terminal:
+        yield Rollback()
+        return Declined("unknown_terminal")
     sale_id = yield from record_sale(wallet_id, terminal_id, amount_minor, share(amount_minor, terminal[0]), operation_id)
     debited: Rows = yield Statement(
         """
@@ -186,6 +195,9 @@ def sell_posted_first(*, operation_id: UUID, wallet_id: int, terminal_id: int, a
     """Write the sale and its entries before the wallet is debited, and locked: who pays in meanwhile stands behind them."""
     yield Begin()
     terminal: Rows = yield _terminal(terminal_id)
+    if not terminal:
+        yield Rollback()
+        return Declined("unknown_terminal")
     sale_id = yield from record_sale(wallet_id, terminal_id, amount_minor, share(amount_minor, terminal[0]), operation_id)
     debited: Rows = yield debit(wallet_id, amount_minor)
     if not debited:
@@ -200,6 +212,9 @@ def sell_logged_afterwards(*, operation_id: UUID, wallet_id: int, terminal_id: i
     """Commit the sale, then write its audit row in a transaction of its own: who dies in between leaves it unlogged."""
     yield Begin()
     terminal: Rows = yield _terminal(terminal_id)
+    if not terminal:
+        yield Rollback()
+        return Declined("unknown_terminal")
     debited: Rows = yield debit(wallet_id, amount_minor)
     if not debited:
         yield Rollback()
@@ -214,6 +229,9 @@ def sell_with_rounded_splits(*, operation_id: UUID, wallet_id: int, terminal_id:
     """Round each share to the nearest by itself: together they are now and then a minor unit more or less than the sale."""
     yield Begin()
     terminal: Rows = yield _terminal(terminal_id)
+    if not terminal:
+        yield Rollback()
+        return Declined("unknown_terminal")
     debited: Rows = yield debit(wallet_id, amount_minor)
     if not debited:
         yield Rollback()
@@ -233,6 +251,9 @@ def sell_by_the_terminal_s_clock(*, operation_id: UUID, wallet_id: int, terminal
     """Date the sale as the terminal says, and its entries as the database does: they are of different days."""
     yield Begin()
     terminal: Rows = yield _terminal(terminal_id)
+    if not terminal:
+        yield Rollback()
+        return Declined("unknown_terminal")
     debited: Rows = yield debit(wallet_id, amount_minor)
     if not debited:
         yield Rollback()

@@ -55,6 +55,7 @@ from integrity.reference.inbox.parts import (
     take_in,
     touch,
 )
+from integrity.reference.patterns import as_it_stands
 from integrity.systems.repeating import alone, keep_trying
 
 PROCESSOR_SILENT = "processor_did_not_answer"
@@ -115,7 +116,7 @@ def search_messages(*, operation_id: UUID, business_id: int, term: str) -> Steps
         order by messages.created_at desc, messages.id desc
         limit 50
         """,
-        {"business_id": business_id, "term": term},
+        {"business_id": business_id, "term": as_it_stands(term)},
     )
     yield Push(messages)
     return Ok({"message_count": len(messages)})

@@ -32,6 +32,7 @@ from integrity.operation import (
     Unavailable,
     Value,
 )
+from integrity.reference.patterns import as_it_stands
 from integrity.reference.streamvote.voting import post, tell, vote
 from integrity.systems.service import Answer, is_answered
 from integrity.systems.system import Subscription
@@ -80,7 +81,7 @@ def list_streamers(*, operation_id: UUID, term: str) -> Steps:
         left join streamvote.live_events on live_events.streamer_id = streamers.id and live_events.status = 'open'
         where streamers.name like :pattern
         """,
-        {"pattern": f"{term}%"},
+        {"pattern": f"{as_it_stands(term)}%"},
     )
     yield from keep(key, cached, found[0], LISTING_TTL_MS)
     return Ok(dict(found[0]))
