@@ -1,13 +1,12 @@
 """A race over HTTP finds what it finds in process, in the same schedule, and is silent where all is right."""
 
 import math
-from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from integrity.engines.embedded.server import EmbeddedServer
-from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import listen
 from integrity.jobs.findings import system_on
@@ -15,36 +14,32 @@ from integrity.jobs.race import choose, race
 from integrity.jobs.replay import choose as choose_finding
 from integrity.jobs.replay import replay
 from integrity.project import find_project
-from integrity.race.matrix import Group, race_groups
-from integrity.race.processes import OpenSearchers, open_searchers
+from integrity.race.processes import Search, open_searchers
 from integrity.race.search.settings import RaceSettings, RaceSubject
+from integrity.race.searcher import Searched, Task
 from integrity.registry import SYSTEMS
 from integrity.scenarios.served import open_served_searchers
 from integrity.systems.system import Bug, System
 from tests.detection.worlds import invariants_of
 
 RACES = [(system, bug) for system in SYSTEMS.values() for bug in system.bugs.values() if bug.race]
-SETTINGS = RaceSettings(schedules=20, choices_max=8, seconds=math.inf)
+SETTINGS = RaceSettings(schedules=20, seconds=math.inf)
 
 
-def search(target: Target, subject: RaceSubject, names: tuple[str, ...], opening: OpenSearchers) -> Group:
-    (group,) = listen(race_groups(target, subject, [names], opening=opening))
-    return group
+def search(search_tasks: Search, names: tuple[str, ...], choice: int) -> Searched | None:
+    """Return what comes of one choice of arguments; None: there is no such choice."""
+    ((_, searched),) = search_tasks([Task(names, choice)], math.inf)
+    assert not isinstance(searched, UsageError)
+    return searched
 
 
-def found(group: Group) -> list[object]:
-    """What was found with each choice of arguments, but for times and keys; none of a choice: nothing."""
-    findings = [each.finding for each in group.searched]
-    return [
-        each
-        and (
-            each.letters,
-            each.fingerprint,
-            each.anomaly,
-            {letter: call.returned.keys() for letter, call in each.calls.items()},
-        )
-        for each in findings
-    ]
+def told(searched: Searched | None) -> object:
+    """What was found, but for times and keys; None: nothing."""
+    finding = searched.finding if searched is not None else None
+    if finding is None:
+        return None
+    returned = {letter: call.returned.keys() for letter, call in finding.calls.items()}
+    return finding.letters, finding.fingerprint, finding.anomaly, returned
 
 
 @pytest.mark.parametrize(("system", "bug"), RACES, ids=[f"{system.name}-{bug.name}" for system, bug in RACES])
@@ -55,12 +50,17 @@ def test_a_served_race_is_that_of_operations_in_process(
     assert bug.race is not None
     on = system_on(server.target, system, files)
     racy = RaceSubject(on, files, SETTINGS, bug)
-    served = found(search(server.target, racy, bug.race, open_served_searchers))
-    assert served[-1] is not None
-    assert served == found(search(server.target, racy, bug.race, open_searchers))
-    sound = RaceSubject(on, files, replace(SETTINGS, choices_max=1))
-    silent = search(server.target, sound, bug.race, open_served_searchers)
-    assert (found(silent), silent.searched[0].apart) == ([None], None)
+    with open_searchers(server.target, racy, [bug.race], None) as here:
+        searches = ((choice, search(here, bug.race, choice)) for choice in count())
+        choice, found = next((choice, each) for choice, each in searches if each is None or each.finding)
+    assert found is not None
+    with open_served_searchers(server.target, racy, [bug.race], None) as there:
+        assert told(search(there, bug.race, choice)) == told(found)
+    sound = RaceSubject(on, files, SETTINGS)
+    with open_served_searchers(server.target, sound, [bug.race], None) as there:
+        silent = search(there, bug.race, choice)
+    assert silent is not None
+    assert (silent.finding, silent.apart) == (None, None)
 
 
 @pytest.mark.exhaustive
