@@ -12,6 +12,7 @@ from integrity.load.profile import load_profile, profile_names
 from integrity.load.statistics import STATISTICS, Kind
 from integrity.load.thresholds import Grade, Threshold
 from integrity.measure.calls import Measures, OperationMeasure
+from integrity.measure.client_lags import HEARD_LEAST
 from integrity.measure.trends import Recovery
 from integrity.registry import SYSTEMS
 
@@ -65,7 +66,11 @@ def count_of(limit: Threshold, whole: int, *, is_good: bool) -> int:
 def fill(measure: OperationMeasure, limit: Threshold, *, is_good: bool) -> None:
     """Put into the measure what is just within the limit, or just beyond."""
     whole = limit.samples_least * 20
-    if limit.kind is Kind.LATENCY:
+    if limit.statistic == "client_lag_p99":
+        for client, lag_ms in ((1, 1.0), (2, value(limit, is_good=is_good))):
+            for _ in range(HEARD_LEAST):
+                measure.client_lags.add(client, lag_ms)
+    elif limit.kind is Kind.LATENCY:
         kind = limit.statistic.rpartition("_")[0]
         times = {"": measure.latencies_ms, "own": measure.own_ms, "write": measure.writes_ms}
         times |= {"settled": measure.settled_ms, "lag": measure.lags_ms}
