@@ -74,8 +74,10 @@ def fill(measure: OperationMeasure, limit: Threshold, *, is_good: bool) -> None:
         kind = limit.statistic.rpartition("_")[0]
         times = {"": measure.latencies_ms, "own": measure.own_ms, "write": measure.writes_ms}
         times |= {"settled": measure.settled_ms, "lag": measure.lags_ms}
-        for _ in range(limit.samples_least):
+        for _ in range(limit.samples_least if kind != "client_lag" else 0):
             times[kind].append(value(limit, is_good=is_good))
+        for _ in range(HEARD_LEAST if kind == "client_lag" else 0):
+            measure.client_lags.add(1, value(limit, is_good=is_good))
     elif limit.kind is Kind.COUNT:
         for _ in range(limit.samples_least if is_good else 0):
             measure.add(OK, 1.0)
