@@ -109,8 +109,8 @@ class Server:
 
     @property
     def signs_webhooks(self) -> bool:
-        """Whether there is a key to sign them with."""
-        return bool(self._webhook_key)
+        """Whether there is a key of their own to sign them with, and not the password of everybody in its place."""
+        return self._webhook_key not in ("", self.password)
 
     @property
     def record_headers(self) -> dict[str, str]:

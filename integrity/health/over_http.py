@@ -180,16 +180,16 @@ class _Probe:
             )
         if answer.status >= 500 or (answer.status == 404 and not _is_of_the_call(answer)):
             raise _NotRight(f"{endpoint} was answered with {describe(answer)}", "Look at the server's log.")
-        if not self._server.signs_webhooks:
+        if (await self._ask(unsigned)).status != 401:
+            if self._server.signs_webhooks:
+                raise _NotRight(
+                    f"{endpoint} takes one that is not signed, though there is a key",
+                    f"Start the server with {SIGNING_NAMES[0]}, too.",
+                )
             raise _NotRight(
                 f"{endpoint} takes one that is not signed: anybody could send it",
                 f"Set {SIGNING_NAMES[0]} here and where the server is started.",
                 is_warning=True,
-            )
-        if (await self._ask(unsigned)).status != 401:
-            raise _NotRight(
-                f"{endpoint} takes one that is not signed, though there is a key",
-                f"Start the server with {SIGNING_NAMES[0]}, too.",
             )
         return f"{endpoint} takes a signed one, and no other"
 

@@ -46,7 +46,7 @@ _UNSET = {
     API_KEY_NAMES[0]: "requests bear the test servers' own",
     SERVICE_KEY_NAMES[0]: "the password opens the server's record",
     BYPASS_NAME: "limiters count this run",
-    SIGNING_NAMES[0]: "webhooks are sent unsigned",
+    SIGNING_NAMES[0]: "webhooks are signed with the password",
 }
 """What is done without one, in a run over HTTP."""
 
@@ -129,6 +129,11 @@ def _of_requests(system: System) -> Iterator[str]:
         SIGNING_NAMES[0]: endpoints is not None and any(each.is_signed for each in endpoints.table),
     }
     return (name for name in _UNSET if has[name])
+
+
+def describe_unset(system: System, environment: Mapping[str, str]) -> Iterable[str]:
+    """Return which secrets of a system's requests a server is started without."""
+    return _not_set([name for name in _of_requests(system) if not environment.get(name)])
 
 
 def _not_set(names: Collection[str]) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """The job of serving: a system's operations over HTTP on a database, until Ctrl-C (or SIGTERM) ends it."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from integrity.engines.target import Target
 from integrity.errors import UsageError
 from integrity.events import Job, Noted
 from integrity.http.origin import Origin, find_origin
+from integrity.jobs.plan_names import describe_unset
 from integrity.jobs.run import ChosenRun, choose
 from integrity.load.descriptors import make_room
 from integrity.load.interruption import first_signal
@@ -155,6 +157,7 @@ def serve(target: Target, asked: ServeAsked, *, test_database: str | None = None
         )
         streams = Streams(application, endpoints)
         web = make_web(application, endpoints, known, streams, venue=asked.venue)
+        yield from map(Noted, describe_unset(system, os.environ))
         try:
             yield from serve(web, made, opened, stopping=first_signal, ending=streams.end)
         finally:

@@ -24,7 +24,7 @@ from integrity.environment import read_file
 from integrity.errors import UsageError
 from integrity.http.origin import read_origin
 from integrity.jobs import run as jobs_run
-from integrity.jobs.plan_names import NAMES, check_environment, find_port
+from integrity.jobs.plan_names import NAMES, check_environment, describe_unset, find_port
 from integrity.jobs.run import ChosenRun, choose
 from integrity.load.over_http import OverHttp, try_out
 from integrity.load.profile import OpenProfile
@@ -192,6 +192,12 @@ def test_an_option_outranks_a_variable_and_what_is_not_set_and_not_read_is_said_
         "set, and not read by this run: USER_COUNTS, S3_USERS",
         "not set: LOADTEST_PASSWORD (everybody logs in with the test servers' own)",
     )
+
+
+def test_a_server_says_which_secrets_it_is_started_without() -> None:
+    told = describe_unset(SYSTEMS["streamvote"], {"LOADTEST_PASSWORD": "x", "SUPABASE_ANON_KEY": ""})
+
+    assert list(told) == ["not set: STRIPE_TEST_KEY"]
 
 
 def test_what_a_systems_requests_do_not_have_is_not_missed(tmp_path: Path) -> None:
