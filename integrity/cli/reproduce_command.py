@@ -19,6 +19,8 @@ from integrity.cli.options import (
 @click.command(name="reproduce")
 @click.argument("violation", metavar="VIOLATION")
 @click.option("--run", "run_id", metavar="ID", help="The run that was audited; default: the newest with verdicts.")
+@click.option("--bug", "bug_name", metavar="NAME",
+              help="That the run's server had; a run over HTTP does not know. Default: the run's own.")  # fmt: skip
 @click.option("--preemptions", metavar="N", type=Integer(0, 8), default=2, show_default=True,
               help="Search every schedule with at most so many.")  # fmt: skip
 @click.option(
@@ -37,6 +39,7 @@ def command(
     *,
     violation: str,
     run_id: str | None,
+    bug_name: str | None,
     preemptions: int,
     budget_s: float | None,
     seed: int,
@@ -64,7 +67,7 @@ def command(
 
     wanted = Wanted(output, pytest_file)
     project = open_project(project_folder)
-    chosen = choose(project, violation, run_id=run_id)
+    chosen = choose(project, violation, run_id=run_id, bug_name=bug_name)
     target = open_target(project, database)
     budget = Budget(preemptions=preemptions, seconds=budget_s or math.inf)
     job = reproduce(chosen, target, project, wanted, budget=budget, seed=seed, test_database=test_database)

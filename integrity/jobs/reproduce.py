@@ -52,15 +52,16 @@ class ChosenViolation:
     race: RaceSubject
 
 
-def choose(project: Project, violation: str, *, run_id: str | None = None) -> ChosenViolation:
+def choose(project: Project, violation: str, *, run_id: str | None = None, bug_name: str | None = None) -> ChosenViolation:
     """Return the violation that is named, with its run.
 
     Args:
         violation: an invariant, and e.g. #2 for its second row.
         run_id: None: the newest run with verdicts.
+        bug_name: that the server of a run over HTTP had; None: the run's own, if it had one.
 
     Raises:
-        UsageError: no such run was audited, or no such violation found.
+        UsageError: no such run was audited, no such violation found, or there is no such bug.
         HistoryError: the run's folder cannot be read.
     """
     registry = Registry(project)
@@ -73,7 +74,8 @@ def choose(project: Project, violation: str, *, run_id: str | None = None) -> Ch
     if name not in {file.name for file in files}:
         said = f"{name} is violated, and not about system {system.name}, whose calls were made in run {folder.run_id}"
         raise UsageError(said, hint=registry.describe_ownership(system.name))
-    bug = system.find_bug(settings.bug) if settings.bug else None
+    planted = bug_name or settings.bug
+    bug = system.find_bug(planted) if planted else None
     return ChosenViolation(name, row, verdicts.taken_at, folder, RaceSubject(system, files, bug=bug))
 
 

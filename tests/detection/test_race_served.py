@@ -1,6 +1,8 @@
 """A race over HTTP finds what it finds in process, in the same schedule, and is silent where all is right."""
 
 import math
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from integrity.race.searcher import Searched, Task
 from integrity.registry import SYSTEMS
 from integrity.scenarios.served import open_served_searchers
 from integrity.systems.system import Bug, System
+from tests.database.served import serving
+from tests.detection.test_detection import MakeDatabase
 from tests.detection.worlds import invariants_of
 
 RACES = [(system, bug) for system in SYSTEMS.values() for bug in system.bugs.values() if bug.race]
@@ -93,3 +97,27 @@ def test_what_one_server_cannot_do_is_refused(tmp_path: Path, words: dict[str, o
     names = ("ghostpass", "sell", "sell")
     with pytest.raises(UsageError, match=f"{said} goes with calls that are carried out here"):
         choose(find_project(tmp_path), names, is_served=True, **words)  # type: ignore[arg-type]
+
+
+@pytest.mark.exhaustive
+def test_what_a_run_over_http_broke_is_brought_back_with_the_bug_that_its_server_had(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    """The run does not know what was planted where it asked: sound operations are tried in vain."""
+    target, system = make_database(None), SYSTEMS["instainstru"]
+    asked = ("--database", target.text)
+
+    def integrity(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "integrity", *words, *asked]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    assert integrity("seed", "--system", system.name)[0] == 0
+    with serving(target, tmp_path, system.name, "--bug", "lost_unread") as made:
+        run = integrity("run", "hammer", "--system", system.name, "--target", made.url, "--duration", "3s")
+    assert run[0] in (0, 4), run[1]
+    assert integrity("validate")[0] == 1
+    row = ("reproduce", "instainstru/unread-count-equals-messages")
+    code, said = integrity(*row, "--bug", "lost_unread")
+    assert (code, "replay: integrity replay" in said) == (1, True), said
+    assert integrity(*row)[0] == 3
