@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from integrity.runs.histories import open_calls
 from tests.database.served import Server, serving
 from tests.detection.test_detection import MakeDatabase, seeded
 
-pytest.importorskip("locust", reason="Locust is an extra: pip install integrity[locust]")
+if find_spec("locust") is None:  # to import it would patch this process for gevent
+    pytest.skip("Locust is an extra: pip install integrity[locust]", allow_module_level=True)
 
 __all__ = ["seeded"]  # a fixture
 
