@@ -30,14 +30,19 @@ if TYPE_CHECKING:
 @click.command(name="suite")
 @click.argument("name", type=SUITE)
 @click.option(
-    "--system", "system_names", metavar="NAME", multiple=True, help="These; else those seeded, else the project's own."
+    "--system",
+    "system_names",
+    metavar="NAME",
+    multiple=True,
+    help="This, again for more; else those seeded, else the project's own.",
 )
 @click.option(
     "--shorten",
     type=NumberType(FACTOR_LEAST, FACTOR_MOST),
     default=1.0,
     show_default=True,
-    help="Divide every length by F, at the same rates.",
+    metavar="F",
+    help="Divide every length of the suite by F, at the same rates.",
 )
 @click.option("--bug", "bug_name", metavar="NAME", help="Plant this bug in every run, of the one system.")
 @click.option("--seed", type=SEED, help="Of every random choice; default: a new one.")
