@@ -129,13 +129,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Events sent down an open stream to the client of this call.
+    """Events sent down an open stream to the client of this call, or the rows of a list that it asked for.
 
     Args:
-        events: rows with stream, sequence and event_id (integers) and sent_at (when the system says it made the event).
+        events: rows with stream, sequence and event_id (integers) and sent_at (when the system says it made the event);
+            those of a list name no stream.
     """
 
     events: Rows
+
+
+def events_of(rows: Rows) -> Rows:
+    """Return which of the rows that were pushed are events of a stream."""
+    return [row for row in rows if "stream" in row.keys()]  # noqa: SIM118  an engine's row is iterated by its values
 
 
 Step = Begin | Statement | Commit | Rollback | Request | Push

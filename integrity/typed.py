@@ -17,7 +17,8 @@ _DATABASE = """
     rollback run seed serve snapshot suite validate
 """
 _PROJECT = f"""
-    {_DATABASE} db-psql db-reset db-start db-status db-stop db-url explain list mcp new-scenario queries-list replay stop
+    {_DATABASE} db-psql db-reset db-start db-status db-stop db-url explain list mcp new-scenario queries-list replay
+    serve-dependencies stop
 """
 _TEST_DATABASE = "health race replay reproduce restore run seed serve snapshot suite"
 

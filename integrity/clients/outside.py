@@ -28,6 +28,7 @@ from integrity.http.origin import Origin
 from integrity.operation import Request
 from integrity.systems.service import TIMEOUT, Answer
 from integrity.systems.system import System
+from integrity.typed import typed
 from integrity.value import told
 
 HEALTH_S = 5.0
@@ -65,7 +66,7 @@ class OutsideParties:
             UsageError: nobody answers, or not for this system.
         """
         connection = HttpConnection(self.origin, timeout_s=HEALTH_S)
-        hint = f"Start them: integrity serve-dependencies {self._system.name}"
+        hint = f"Start them: {typed(f'serve-dependencies {self._system.name}')}"
         try:
             answer = await connection.ask("GET", "/health", {}, None)
             known = orjson.loads(answer.body)["systems"]

@@ -10,7 +10,7 @@ import orjson
 
 from integrity.database.bookkeeping import COLUMNS
 from integrity.history import Outcome, Returned
-from integrity.operation import Request, Rows, Statement, Value
+from integrity.operation import Request, Rows, Statement, Value, events_of
 from integrity.race.play.engine import Ask
 from integrity.systems.service import Answer
 
@@ -64,7 +64,7 @@ class Books:
 
     def note_received(self, operation_id: UUID, client: int, events: Rows) -> None:
         """Keep what a stream brought until it is written."""
-        for event in events:
+        for event in events_of(events):
             values: dict[str, Value] = {"operation_id": operation_id, "client": client, "received_at": datetime.now(UTC)}
             self._add("received", values | {name: event[name] for name in ("stream", "sequence", "event_id", "sent_at")})
 

@@ -24,4 +24,4 @@ where
         or notifications.sequence is distinct from received.sequence
         or cast(calls.arguments ->> 'wallet_id' as bigint) is distinct from received.stream
     )
-order by received.run_id, received.client, received.sequence
+order by received.run_id, received.client, received.stream, received.sequence, received.event_id

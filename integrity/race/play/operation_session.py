@@ -27,6 +27,7 @@ from integrity.operation import (
     Value,
     check_reply,
     check_step,
+    events_of,
 )
 from integrity.race.play.session import Drive, Needs, Session
 from integrity.race.program.program import Service
@@ -140,7 +141,7 @@ class OperationSession(Session):
             answer = self._services[step.service](step.payload)
             self.requests.append(Asked(self.letter, self.number, step.service, step.payload, answer))
             return answer
-        self.pushed.extend(step.events)
+        self.pushed.extend(events_of(step.events))
         return None
 
     def _execute(self, step: Statement, begin: Begin | None, *, is_alone: bool = False) -> Generator[Needs, Any, Answered]:

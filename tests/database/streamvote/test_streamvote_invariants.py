@@ -112,6 +112,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         {},
         rows("streamer_id name vote_count wallet_count taken_stars", (1, "misty", 2, 1, 10)),
     ),
+    "streamvote/votes-held": ({}, rows("held_count", (2,))),
     "streamvote/open-windows": (
         {"now": datetime(2026, 1, 17, 18, 8, 5, tzinfo=UTC)},
         rows("rate_window_id wallet_id", (2, 2), (3, 3)),

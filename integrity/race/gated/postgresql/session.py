@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from integrity.numbers import counted
-from integrity.operation import Isolation, Row, Value
+from integrity.operation import Isolation, Row, Value, events_of
 from integrity.race.gated.postgresql.answer import Result, decode
 from integrity.race.gated.postgresql.desk import Arrived, Executed, Finished, Lane, Lost, News, Returned
 from integrity.race.gated.postgresql.gate import BROKEN, IDLE, OPEN, RaceGate, Split
@@ -96,7 +96,7 @@ class GatedSession(Session):
         self.requests.append(Asked(self.letter, self.number, service, payload, answer))
 
     def note_pushed(self, events: Sequence[Row]) -> None:
-        self.pushed.extend(events)
+        self.pushed.extend(events_of(events))
 
     # What it does.
 
